@@ -1,0 +1,56 @@
+"""What every command shares: its parser, its errors, its progress bar. Results go to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from models.errors import ShoalError
+
+EXIT_ERROR = 2
+
+
+def parser(name: str, doc: str | None, example: str) -> argparse.ArgumentParser:
+    """A parser for `shoal NAME` whose help ends with an example."""
+    return argparse.ArgumentParser(
+        prog=f"shoal {name}",
+        description=(doc or "").strip(),
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def run(
+    args_parser: argparse.ArgumentParser,
+    command: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+) -> int:
+    """Parse, call, and turn a deliberate error into one clear line and exit code 2."""
+    args = args_parser.parse_args(argv)
+    try:
+        return command(args)
+    except ShoalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+
+
+def progress() -> Progress:
+    """A progress display on stderr; silent lines instead of a bar when stderr is not a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=False,
+    )
+
+
+def say(message: str) -> None:
+    """One line of progress on stderr."""
+    print(message, file=sys.stderr, flush=True)

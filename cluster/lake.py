@@ -1,0 +1,159 @@
+"""The lake: Delta tables on a local folder or S3. The only home of `deltalake`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from cluster.settings import Settings
+from cluster.storage import delta_options, is_local, join
+from models.errors import NotFoundError
+from models.tables import TABLES, Table
+
+Filter = tuple[str, str, object]
+"""A partition filter, for example `("date", ">=", "2026-01-31")`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppTransaction:
+    """Names one batch of one writer, so that writing it again is a no-op."""
+
+    app_id: str
+    version: int
+
+
+class Lake:
+    """All tables under one root. Cheap to make; every call sees the newest commit."""
+
+    def __init__(self, uri: str, settings: Settings | None = None) -> None:
+        self.uri = uri.rstrip("/")
+        self._options = delta_options(uri, settings)
+
+    def table_uri(self, table: Table) -> str:
+        """Address of one table."""
+        return join(self.uri, table.value)
+
+    @property
+    def storage_options(self) -> dict[str, str] | None:
+        """Options that other Delta readers (Ray Data) need for this lake."""
+        return self._options
+
+    def exists(self, table: Table) -> bool:
+        """True once the table has its first commit."""
+        return DeltaTable.is_deltatable(self.table_uri(table), self._options)
+
+    def version(self, table: Table) -> int:
+        """Newest commit of the table; -1 before the first."""
+        delta = self._open(table)
+        return -1 if delta is None else delta.version()
+
+    def read(
+        self,
+        table: Table,
+        columns: Sequence[str] | None = None,
+        partitions: Sequence[Filter] | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """The table in memory, in the newest schema; empty (with its schema) before the first commit."""
+        schema = TABLES[table].schema
+        fields = [schema.field(name) for name in columns] if columns else list(schema)
+        delta = self._open(table, version)
+        if delta is None:
+            return pa.schema(fields).empty_table()
+        found = delta.to_pyarrow_table(columns=_present(delta, fields), partitions=list(partitions or []) or None)
+        return _conform(found, pa.schema(fields))
+
+    def batches(
+        self, table: Table, columns: Sequence[str], partitions: Sequence[Filter] | None = None
+    ) -> Iterable[pa.RecordBatch]:
+        """Record batches of the given columns, never the whole table in memory."""
+        delta = self._open(table)
+        if delta is None:
+            return iter(())
+        dataset = delta.to_pyarrow_dataset(partitions=list(partitions or []) or None)
+        return dataset.to_batches(columns=list(columns))  # type: ignore[no-any-return]
+
+    def append(
+        self,
+        table: Table,
+        rows: pa.Table | pa.RecordBatchReader,
+        transaction: AppTransaction | None = None,
+    ) -> bool:
+        """Append rows in one commit. False when `transaction` (or a later one) was already applied."""
+        if transaction is not None and self.applied(table, transaction.app_id) >= transaction.version:
+            return False
+        properties = None
+        if transaction is not None:
+            properties = CommitProperties(
+                app_transactions=[Transaction(transaction.app_id, transaction.version)]
+            )
+        spec = TABLES[table]
+        self._prepare()
+        write_deltalake(
+            self.table_uri(table),
+            _conform(rows, spec.schema) if isinstance(rows, pa.Table) else rows,
+            mode="append",
+            partition_by=list(spec.partition_by) or None,
+            schema_mode="merge",
+            storage_options=self._options,
+            commit_properties=properties,
+        )
+        return True
+
+    def upsert(self, table: Table, rows: pa.Table) -> int:
+        """Insert new keys and update changed rows; returns rows changed. `updated_at` alone is no change."""
+        spec = TABLES[table]
+        if not self.exists(table):
+            self.append(table, rows)
+            return rows.num_rows
+        delta = self._must_open(table)
+        content = [name for name in spec.schema.names if name not in (spec.key, "updated_at")]
+        changed = " OR ".join(f"s.{name} IS DISTINCT FROM t.{name}" for name in content)
+        merge = delta.merge(
+            _conform(rows, spec.schema), f"s.{spec.key} = t.{spec.key}", source_alias="s", target_alias="t"
+        )
+        metrics = merge.when_matched_update_all(changed).when_not_matched_insert_all().execute()
+        return int(metrics["num_target_rows_inserted"]) + int(metrics["num_target_rows_updated"])
+
+    def applied(self, table: Table, app_id: str) -> int:
+        """Version of the last batch that writer `app_id` committed; -1 when none."""
+        delta = self._open(table)
+        found = None if delta is None else delta.transaction_version(app_id)
+        return -1 if found is None else found
+
+    def _open(self, table: Table, version: int | None = None) -> DeltaTable | None:
+        try:
+            return DeltaTable(self.table_uri(table), version=version, storage_options=self._options)
+        except TableNotFoundError:
+            return None
+
+    def _must_open(self, table: Table) -> DeltaTable:
+        delta = self._open(table)
+        if delta is None:
+            raise NotFoundError(f"no table {table} in {self.uri}. Ingest a log first: shoal ingest --help")
+        return delta
+
+    def _prepare(self) -> None:
+        if is_local(self.uri):
+            from pathlib import Path
+
+            Path(self.uri).mkdir(parents=True, exist_ok=True)
+
+
+def _present(delta: DeltaTable, fields: Sequence[pa.Field]) -> list[str]:
+    """Columns an old table already has; the others are filled with nulls on read."""
+    known = {field.name for field in delta.schema().fields}
+    return [field.name for field in fields if field.name in known]
+
+
+def _conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Columns in contract order and type; a missing optional column becomes nulls."""
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)

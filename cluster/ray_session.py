@@ -1,0 +1,57 @@
+"""One way into Ray: join the cluster that is there, or start one on this machine, on loopback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+
+CODE_ROOT = Path(__file__).resolve().parent.parent
+_LOCAL_CPUS = 6
+"""Logical CPUs of a local session: two training workers, data tasks and Serve replicas share the real ones."""
+_OBJECT_STORE_BYTES = 512 << 20
+
+
+@contextmanager
+def ray_session(num_cpus: int | None = None) -> Iterator[None]:
+    """Ray for the length of the block.
+
+    With `RAY_ADDRESS` set (every `ray job submit` sets it) the block joins that cluster and leaves it
+    running. Otherwise it starts a private one and stops it at the end. A session that is already
+    connected is used as it is.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False, logging_level="warning", runtime_env=_worker_env())
+    else:
+        ray.init(
+            address="local",
+            num_cpus=num_cpus or _LOCAL_CPUS,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="warning",
+            runtime_env=_worker_env(),
+            _node_ip_address="127.0.0.1",
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _worker_env() -> dict[str, dict[str, str]]:
+    """Workers find our packages, and one thread each keeps fractional CPUs honest."""
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    return {"env_vars": {"PYTHONPATH": _python_path(), "OMP_NUM_THREADS": threads}}
+
+
+def _python_path() -> str:
+    inherited = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    root = str(CODE_ROOT)
+    return os.pathsep.join([root, *(part for part in inherited if part != root)])

@@ -1,0 +1,32 @@
+"""Users and items as the lake keeps them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from models.events import SCHEMA_VERSION, TIMESTAMP
+
+USERS = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("country", pa.string()),
+        # Whatever else is known of the user (age, gender, …), as one JSON object.
+        pa.field("attributes", pa.string()),
+        pa.field("updated_at", TIMESTAMP, nullable=False),
+    ],
+    metadata={"schema_version": str(SCHEMA_VERSION)},
+)
+
+ITEMS = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("title", pa.string()),
+        pa.field("categories", pa.list_(pa.string())),
+        pa.field("tags", pa.list_(pa.string())),
+        pa.field("released", pa.date32()),
+        pa.field("description", pa.string()),
+        pa.field("attributes", pa.string()),
+        pa.field("updated_at", TIMESTAMP, nullable=False),
+    ],
+    metadata={"schema_version": str(SCHEMA_VERSION)},
+)

@@ -1,0 +1,42 @@
+"""Every error Shoal raises on purpose.
+
+    ShoalError
+    ├── InputError (ValueError)   the caller's mistake: what was wrong, what was seen, what to do
+    │   ├── ConfigError           an unknown key or a value outside its range
+    │   └── SchemaError           columns or types that do not fit a contract
+    ├── BundleError               a bundle that is incomplete, altered, or of another feature spec
+    ├── NotFoundError             a version, table or run that does not exist
+    └── GateRefused               a candidate that did not earn the champion alias
+
+`assert` is kept for our own invariants; anything a user can cause is one of these.
+"""
+
+from __future__ import annotations
+
+
+class ShoalError(Exception):
+    """Base of every deliberate error; a command prints it and exits with 2."""
+
+
+class InputError(ShoalError, ValueError):
+    """The caller's mistake. The message says what was wrong, what was seen and what to do."""
+
+
+class ConfigError(InputError):
+    """A configuration key that does not exist, or a value that does not fit."""
+
+
+class SchemaError(InputError):
+    """Columns or types that do not fit a table's contract."""
+
+
+class BundleError(ShoalError):
+    """A bundle that must not be served: incomplete, altered, or built for another feature spec."""
+
+
+class NotFoundError(ShoalError, LookupError):
+    """A version, table or run that does not exist."""
+
+
+class GateRefused(ShoalError):
+    """The candidate is not better than the champion by the gate's rule."""

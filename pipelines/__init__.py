@@ -1,0 +1,1 @@
+"""Turns events into a published model: ingest, examples, train, evaluate, publish."""

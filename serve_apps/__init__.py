@@ -1,0 +1,1 @@
+"""Answers requests with what was published: gateway, router, retrieval, ranking."""

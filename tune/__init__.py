@@ -1,0 +1,1 @@
+"""Repeats the training pipeline over a search space and keeps the best recipe."""
