@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cluster.settings import Settings
 from models.errors import ShoalError
 
 EXIT_ERROR = 2
@@ -23,6 +24,16 @@ def parser(name: str, doc: str | None, example: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def add_places(args_parser: argparse.ArgumentParser, *names: str) -> None:
+    """`--lake`, `--registry`, … whose default is the setting of that name."""
+    settings = Settings()
+    for name in names:
+        default = getattr(settings, f"{name}_uri")
+        args_parser.add_argument(
+            f"--{name}", default=default, metavar="URI", help=f"the {name}: a folder or s3:// (default: {default})"
+        )
 
 
 def run(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 import uuid
@@ -18,6 +19,7 @@ from cluster.storage import Folder, filesystem, is_local, join
 from models.errors import BundleError, NotFoundError
 from models.manifest import MANIFEST, Manifest, hash_files, verify_files
 
+_log = logging.getLogger(__name__)
 _ALIAS = "champion.json"
 _KEEP_PREVIOUS = 20
 
@@ -52,8 +54,15 @@ class Registry:
 
     def versions(self) -> list[Manifest]:
         """Manifests of all published bundles, oldest first."""
-        found = (self._bundles.child(name).read(MANIFEST) for name in self._bundles.names())
-        manifests = [Manifest.from_json(data) for data in found if data is not None]
+        manifests = []
+        for name in self._bundles.names():
+            data = self._bundles.child(name).read(MANIFEST) if _is_plain_name(name) else None
+            if data is None:
+                continue  # being written, or no bundle at all
+            try:
+                manifests.append(Manifest.from_json(data))
+            except BundleError as error:
+                _log.warning("skipping bundle %s: %s", name, error)
         return sorted(manifests, key=lambda m: (m.created_at, m.version))
 
     def manifest(self, version: str) -> Manifest:

@@ -1,0 +1,58 @@
+"""One bundle folder from the exports of a retrieval run and, when there is one, a ranker run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.storage import Folder
+from models.errors import NotFoundError
+
+RANKER_FILES = ("ranker.json", "ranker.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A bundle folder without its manifest, and what the runs say of themselves."""
+
+    folder: Path
+    recipe: str
+    config: dict[str, Any]
+    data: dict[str, Any]
+
+
+def assemble(retrieval_uri: str, ranker_uri: str | None, folder: Path) -> Assembled:
+    """Copy the runs' exports into `folder`; `NotFoundError` when a run has not finished."""
+    retrieval = Folder(retrieval_uri)
+    _copy(retrieval, folder, _exported(retrieval))
+    config = {"retrieval": _read_json(retrieval, "config.json")}
+    recipe = str(config["retrieval"]["name"])
+    if ranker_uri:
+        ranker = Folder(ranker_uri)
+        _exported(ranker)
+        _copy(ranker, folder, RANKER_FILES)
+        config["ranker"] = _read_json(ranker, "config.json")
+        recipe += f"+{config['ranker']['name']}"
+    return Assembled(folder, recipe, config, _read_json(retrieval, "data.json"))
+
+
+def _exported(run: Folder) -> list[str]:
+    names = run.child("export").names()
+    if not names:
+        raise NotFoundError(f"run {run.uri} has no export: it does not exist or did not finish. Train it: shoal train")
+    return names
+
+
+def _copy(run: Folder, folder: Path, names: tuple[str, ...] | list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        run.child("export").download(name, folder / name)
+
+
+def _read_json(run: Folder, name: str) -> dict[str, Any]:
+    data = run.read(name)
+    if data is None:
+        raise NotFoundError(f"run {run.uri} has no {name}: it is not a finished run. Train it: shoal train")
+    return dict(json.loads(data))

@@ -1,0 +1,23 @@
+"""Search spaces by recipe name. A key is what `--set` takes; a value is a Ray Tune distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune as ray_tune
+
+Space = dict[str, Any]
+
+
+def two_tower() -> Space:
+    """What moves the two-tower model most: temperature, learning rates, width and negatives."""
+    return {
+        "model.embedding_dim": ray_tune.choice([32, 64, 96]),
+        "loss.temperature": ray_tune.loguniform(0.03, 0.3),
+        "optimizer.table_learning_rate": ray_tune.loguniform(0.01, 0.3),
+        "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 1e-2),
+    }
+
+
+SPACES: dict[str, Callable[[], Space]] = {"two_tower": two_tower}
