@@ -51,6 +51,11 @@ class Lake:
         delta = self._open(table)
         return -1 if delta is None else delta.version()
 
+    def num_rows(self, table: Table) -> int:
+        """Rows of the newest version, from the log's statistics alone."""
+        delta = self._open(table)
+        return 0 if delta is None else int(delta.to_pyarrow_dataset().count_rows())
+
     def read(
         self,
         table: Table,

@@ -1,0 +1,175 @@
+"""One feature definition for training and serving: the spec, and pure transforms to look-up inputs.
+
+Embedding look-ups take `Jagged` features: for a batch of examples, all values end to end and how many
+belong to each example. Two users, the first having seen items 7 and 3, the second only item 5:
+
+    history.values  = [7, 3, 5]
+    history.lengths = [2, 1]
+
+TorchRec's KeyedJaggedTensor is several of these under their names (`models/jagged.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.vocabulary import Rows, hash_bucket
+
+USER_FEATURES = ("user", "country", "history", "recent", "last")
+NUM_DENSE = 4
+_US_PER_DAY = 86_400_000_000
+
+
+class Jagged(NamedTuple):
+    """Values end to end and the number of values of each example."""
+
+    values: Rows
+    lengths: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """What the model sees. Its digest is stored with examples, run and bundle; a change makes a new digest."""
+
+    history_length: int = 50
+    recent_length: int = 5
+    user_buckets: int = 16
+    country_buckets: int = 64
+    category_buckets: int = 256
+    version: int = 1
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def country(self, country: str | None) -> int:
+        """Bucket of a country; bucket 0 is "unknown"."""
+        return 1 + hash_bucket(country, self.country_buckets - 1) if country else 0
+
+    def categories(self, categories: Sequence[str]) -> list[int]:
+        """Distinct buckets of an item's categories, ascending."""
+        return sorted({hash_bucket(name, self.category_buckets) for name in categories})
+
+
+@dataclass(frozen=True, slots=True)
+class UserBatch:
+    """Users as of a moment each. `history`: [batch, history_length] item rows, newest last, -1 is padding."""
+
+    user: Rows
+    country: Rows
+    history: NDArray[np.int32]
+    now_us: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, index: NDArray[np.int64] | slice) -> UserBatch:
+        """The users at `index`, in that order."""
+        return UserBatch(self.user[index], self.country[index], self.history[index], self.now_us[index])
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFeatures:
+    """Static features of every item, by row. Categories lie end to end: item i has `[offsets[i], offsets[i+1])`."""
+
+    category_values: Rows
+    category_offsets: Rows
+    log_popularity: NDArray[np.float32]
+    released_us: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.log_popularity)
+
+    def categories_of(self, items: Rows) -> Jagged:
+        """Category buckets of each item row."""
+        starts = self.category_offsets[items]
+        lengths = self.category_offsets[items + 1] - starts
+        ends = np.cumsum(lengths)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+        return Jagged(self.category_values[np.repeat(starts, lengths) + within], lengths.astype(np.int32))
+
+
+def item_features(
+    spec: FeatureSpec,
+    categories: Sequence[Sequence[str]],
+    counts: NDArray[np.int64],
+    released_us: NDArray[np.int64],
+) -> ItemFeatures:
+    """Features of a catalogue in row order. `released_us` is -1 where unknown."""
+    buckets = [spec.categories(names) for names in categories]
+    offsets = np.zeros(len(buckets) + 1, dtype=np.int64)
+    np.cumsum([len(b) for b in buckets], out=offsets[1:])
+    values = np.asarray([value for b in buckets for value in b], dtype=np.int64)
+    return ItemFeatures(values, offsets, np.log1p(counts).astype(np.float32), released_us)
+
+
+def user_features(users: UserBatch, recent_length: int) -> dict[str, Jagged]:
+    """The user side of every look-up: `USER_FEATURES`, each [batch]."""
+    ones = np.ones(len(users), dtype=np.int32)
+    return {
+        "user": Jagged(users.user, ones),
+        "country": Jagged(users.country, ones),
+        "history": _jagged(users.history),
+        "recent": _jagged(users.history[:, -recent_length:]),
+        "last": _jagged(users.history[:, -1:]),
+    }
+
+
+def item_side(name: str, features: ItemFeatures, items: Rows) -> dict[str, Jagged]:
+    """Look-ups `name` (the item itself) and `name_categories` for one item an example."""
+    ones = np.ones(len(items), dtype=np.int32)
+    return {name: Jagged(items, ones), f"{name}_categories": features.categories_of(items)}
+
+
+def dense_features(users: UserBatch, features: ItemFeatures, items: Rows) -> NDArray[np.float32]:
+    """[batch, NUM_DENSE]: log history length, log item popularity, log days since release, category affinity.
+
+    Affinity is the share of the user's history events that lie in a category of the item, averaged over
+    the item's categories; an unknown release date counts as 0 days.
+    """
+    known = users.history >= 0
+    num_events = known.sum(axis=1)
+    released = features.released_us[items]
+    days = np.where(released >= 0, np.maximum(users.now_us - released, 0) / _US_PER_DAY, 0.0)
+    affinity = _category_affinity(users.history, known, features, items)
+    columns = (np.log1p(num_events), features.log_popularity[items], np.log1p(days) / 5.0, affinity)
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def pad_history(rows: Sequence[int], length: int) -> NDArray[np.int32]:
+    """The last `length` rows, newest last, padded in front with -1."""
+    history = np.full(length, -1, dtype=np.int32)
+    tail = rows[-length:]
+    if len(tail):
+        history[-len(tail) :] = tail
+    return history
+
+
+def _jagged(padded: NDArray[np.int32]) -> Jagged:
+    known = padded >= 0
+    return Jagged(padded[known].astype(np.int64), known.sum(axis=1).astype(np.int32))
+
+
+def _category_affinity(
+    history: NDArray[np.int32], known: NDArray[np.bool_], features: ItemFeatures, items: Rows
+) -> NDArray[np.float64]:
+    num_users = len(history)
+    if num_users == 0:
+        return np.zeros(0)
+    num_buckets = int(features.category_values.max(initial=0)) + 1
+    owner = np.repeat(np.arange(num_users), known.sum(axis=1))
+    seen = features.categories_of(history[known].astype(np.int64))
+    cells = np.repeat(owner, seen.lengths) * num_buckets + seen.values
+    counts = np.bincount(cells, minlength=num_users * num_buckets).reshape(num_users, num_buckets)
+    profile = counts / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    target = features.categories_of(items)
+    target_owner = np.repeat(np.arange(num_users), target.lengths)
+    total = np.bincount(target_owner, weights=profile[target_owner, target.values], minlength=num_users)
+    return np.asarray(total / np.maximum(target.lengths, 1))

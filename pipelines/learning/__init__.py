@@ -1,0 +1,1 @@
+"""From the lake to a trained model: sequences, split, examples, the training loop, export."""

@@ -1,0 +1,99 @@
+"""From the lake to one time-ordered sequence a user, by Ray Data: users are hashed to buckets, each bucket is one task.
+
+Columns of a sequence: `user_id`, `country` (may be null) and, oldest first, the lists `item_ids`,
+`event_types`, `timestamps_us` (0 for an untimed event).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import Dataset
+
+from cluster.lake import Lake
+from models.errors import NotFoundError
+from models.seeds import derive_seed
+from models.tables import Table
+
+_ROWS_PER_BUCKET = 1_000_000
+_MIN_BUCKETS = 8
+_EVENT_COLUMNS = ["user_id", "item_id", "event_type", "timestamp", "country"]
+_ROW = pa.schema([(n, pa.timestamp("us", "UTC") if n == "timestamp" else pa.string()) for n in _EVENT_COLUMNS])
+SEQUENCE = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("country", pa.string()),
+        ("item_ids", pa.list_(pa.string())),
+        ("event_types", pa.list_(pa.string())),
+        ("timestamps_us", pa.list_(pa.int64())),
+    ]
+)
+
+
+def sequences(lake: Lake, seed: int, users: Collection[str] | None = None) -> Dataset:
+    """Every user's sequence (or only those of `users`), in an order shuffled by `seed`. Lazy."""
+    num_events = lake.num_rows(Table.INTERACTIONS)
+    if num_events == 0:
+        raise NotFoundError(f"the lake {lake.uri} holds no interactions. Ingest a log first: shoal ingest --help")
+    num_buckets = max(_MIN_BUCKETS, num_events // _ROWS_PER_BUCKET)
+    wanted = ray.put(pa.array(sorted(users), pa.string())) if users is not None else None
+    rows = _read(lake, Table.INTERACTIONS, _EVENT_COLUMNS).map_batches(
+        _bucketed, batch_format="pyarrow", fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
+        batch_size=None,
+    )
+    if lake.exists(Table.USERS):
+        profiles = _read(lake, Table.USERS, ["user_id", "country"]).map_batches(
+            _bucketed, batch_format="pyarrow", fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
+            batch_size=None,
+        )
+        rows = rows.union(profiles)
+    return rows.groupby("bucket", num_partitions=num_buckets).map_groups(
+        build, batch_format="pyarrow", fn_kwargs={"seed": seed}
+    )
+
+
+def build(rows: pa.Table, seed: int) -> pa.Table:
+    """Sequences of one bucket's users. A country of the newest event wins over the profile's."""
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    event = pl.col("item_id").is_not_null()
+    events = frame.filter(event).sort("timestamp", maintain_order=True, nulls_last=False)
+    grouped = events.group_by("user_id", maintain_order=True).agg(
+        pl.col("country").drop_nulls().last().alias("event_country"),
+        pl.col("item_id").alias("item_ids"),
+        pl.col("event_type").alias("event_types"),
+        pl.col("timestamp").dt.timestamp("us").fill_null(0).alias("timestamps_us"),
+    )
+    profiles = frame.filter(~event).group_by("user_id").agg(pl.col("country").last().alias("profile_country"))
+    joined = grouped.join(profiles, on="user_id", how="left", maintain_order="left").select(
+        "user_id",
+        pl.coalesce("event_country", "profile_country").alias("country"),
+        "item_ids",
+        "event_types",
+        "timestamps_us",
+    )
+    shuffled = joined.sort("user_id").sample(fraction=1.0, shuffle=True, seed=derive_seed(seed, "users"))
+    return shuffled.to_arrow().cast(SEQUENCE)
+
+
+def _read(lake: Lake, table: Table, columns: list[str]) -> Dataset:
+    return ray.data.read_delta(
+        lake.table_uri(table), storage_options=lake.storage_options, columns=columns
+    )
+
+
+def _bucketed(rows: pa.Table, num_buckets: int, seed: int, wanted: ray.ObjectRef | None) -> pa.Table:
+    """Rows in the one layout, with the bucket of their user."""
+    if wanted is not None:
+        rows = rows.filter(pc.is_in(rows["user_id"], value_set=ray.get(wanted)))
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+        for field in _ROW
+    ]
+    hashes = pl.Series(rows["user_id"].to_pandas()).hash(seed=seed)
+    bucket = (hashes % num_buckets).cast(pl.Int64).to_arrow()
+    return pa.Table.from_arrays([*columns, bucket], names=[*_ROW.names, "bucket"])
