@@ -10,17 +10,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from models.errors import ConfigError
 from models.events import Interaction
 from models.exposures import Exposure
 from models.user_state import HistoryEvent
 
 HISTORY_LIMIT = 200
-"""Events kept online for a user, newest by their own time."""
+"""Events kept online for a user, newest by their own time: so many positive ones and so many negative ones.
+
+Negatives have their own bound because a hidden item must not come back after 200 clicks on others.
+"""
+
+SEEN_WINDOW_S = 7 * 86_400
+"""How long an `interaction_id` is remembered after it was taken; within it the same id is a duplicate."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnlineUser:
-    """What the store holds of one user; events oldest first, at most `HISTORY_LIMIT`."""
+    """What the store holds of one user; events oldest first, at most `HISTORY_LIMIT` of each sign.
+
+    Events of one microsecond come in a fixed order that is not that of their arrival.
+    """
 
     history: tuple[HistoryEvent, ...] = ()
     country: str | None = None
@@ -28,17 +38,28 @@ class OnlineUser:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One entry of the event log. `offset` grows by one or more from entry to entry, starting above 0."""
+    """One entry of the event log.
+
+    `offset` is the microsecond of the append, made strictly increasing. A store that was emptied, replaced or
+    restored from a backup therefore never gives out an offset that a reader has already passed.
+    """
 
     offset: int
     entry: Interaction | Exposure
 
 
 class OnlineStore(Protocol):
-    """Both back ends pass the same suite (`tests/cluster/online_store_suite.py`)."""
+    """Both back ends pass the same suite (`tests/cluster/online_store_suite.py`).
+
+    Every method raises `StoreError` when the store cannot answer. An append that raised may still have been
+    taken: send it again under the same ids. Safe to share between threads and to pickle.
+    """
 
     def append(self, events: Sequence[Interaction]) -> list[bool]:
-        """Log the events and update histories in one atomic step; False marks a duplicate id."""
+        """Log the events and update histories in one atomic step; False marks a duplicate id.
+
+        An event's country becomes the user's where none is known.
+        """
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
@@ -47,7 +68,7 @@ class OnlineStore(Protocol):
         """State of each user in order, in one fetch; an unknown user is empty."""
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
-        """Merge histories and profiles from the lake under what is already there."""
+        """Merge histories and profiles from the lake under what is already there; again is a no-op."""
 
     def read_log(self, after: int, limit: int) -> list[Logged]:
         """Log entries with an offset above `after`, in order."""
@@ -56,10 +77,10 @@ class OnlineStore(Protocol):
         """Drop log entries up to and including `through`."""
 
     def ping(self) -> None:
-        """Raise when the store cannot answer."""
+        """Raise `StoreError` when the store cannot answer."""
 
     def close(self) -> None:
-        """Release connections."""
+        """Release connections; the next call opens them again."""
 
 
 def open_store(url: str) -> OnlineStore:
@@ -72,8 +93,6 @@ def open_store(url: str) -> OnlineStore:
         from cluster.redis_store import RedisStore
 
         return RedisStore(url)
-    from models.errors import ConfigError
-
     raise ConfigError(
-        f"online store {url.split('://')[0]!r} is unknown. Use sqlite:///path or redis://host:port/db."
+        f"online store {url.partition('://')[0]!r} is unknown. Use sqlite:///path or redis://host:port/db."
     )

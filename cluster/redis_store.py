@@ -1,140 +1,168 @@
 """The online store on a cluster: Redis 7 or later. The only home of `redis`.
 
-    shoal:offset               last log offset (counter)
-    shoal:log                  stream, id `<offset>-0`, fields kind and body (JSON); trimmed behind the sink
-    shoal:seen:<event id>      marks a taken event for SEEN_WINDOW_S; the same id within it is a duplicate
-    shoal:history:<user id>    sorted set by time, the newest HISTORY_LIMIT, kept HISTORY_LIFE_S after the last event
-    shoal:country:<user id>    the user's country, with the same life
+Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
 
-One Lua script makes an append atomic. It touches keys of many users, so the store wants one primary (with
-replicas), not Redis Cluster. Run Redis with `appendonly yes`: an acknowledgement is as durable as its fsync policy.
+    offset               the last log offset
+    log                  stream, id `<offset>-0`, fields kind and body; trimmed behind the sink
+    seen:<16 bytes>      a taken interaction id (hashed), for the de-duplication window
+    history:<user id>    list of the newest HISTORY_LIMIT positive events
+    negatives:<user id>  list of the newest HISTORY_LIMIT negative events
+    country:<user id>    the user's country; like both lists it lives HISTORY_LIFE_S after the last write
+
+Each append is one Lua script. All keys carry the hash tag `{0}`, so the store also runs on Redis Cluster, in
+one slot; spreading it means a tag for each partition of users, with a log each. Run Redis with
+`appendonly yes` (an acknowledgement is as durable as its `appendfsync`) and `maxmemory-policy noeviction`
+(the log must not be evicted).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
 
-from cluster.log_codec import EXPOSURE, INTERACTION, decode, encode
-from cluster.online_store import HISTORY_LIMIT, Logged, OnlineUser
+from cluster.online_store import SEEN_WINDOW_S, Logged, OnlineUser
+from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, LOG, USERS, WARM
+from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, decode, encode, seen_key
+from models.errors import StoreError
 from models.events import EventType, Interaction
 from models.exposures import Exposure
 from models.user_state import HistoryEvent
 
-SEEN_WINDOW_S = 7 * 86_400
-HISTORY_LIFE_S = 180 * 86_400
-_SEPARATOR = "\x1f"
-_TIMEOUT_S = 2.0
-
-_APPEND = """
-local taken = {}
-for i = 1, #ARGV, 7 do
-  local id, user, stamp, member, country, kind, body = unpack(ARGV, i, i + 6)
-  if redis.call('SET', 'shoal:seen:' .. id, '1', 'NX', 'EX', %(window)d) then
-    local offset = redis.call('INCR', 'shoal:offset')
-    redis.call('XADD', 'shoal:log', string.format('%%d-0', offset), 'kind', kind, 'body', body)
-    local history = 'shoal:history:' .. user
-    redis.call('ZADD', history, stamp, member)
-    redis.call('ZREMRANGEBYRANK', history, 0, -%(limit)d - 1)
-    redis.call('EXPIRE', history, %(life)d)
-    if country ~= '' then
-      redis.call('SET', 'shoal:country:' .. user, country, 'NX', 'EX', %(life)d)
-    end
-    taken[#taken + 1] = 1
-  else
-    taken[#taken + 1] = 0
-  end
-end
-return taken
-""" % {"window": SEEN_WINDOW_S, "limit": HISTORY_LIMIT, "life": HISTORY_LIFE_S}
-
-_LOG = """
-for i = 1, #ARGV, 2 do
-  local offset = redis.call('INCR', 'shoal:offset')
-  redis.call('XADD', 'shoal:log', string.format('%d-0', offset), 'kind', ARGV[i], 'body', ARGV[i + 1])
-end
-"""
+_TIMEOUT_S = 5.0
+_ENTRY = struct.Struct(">BBQ")
+_MAX_ARGUMENTS = 5_000
+"""Of one script call: Redis serves nobody else meanwhile, and these take some 20 ms."""
 
 
 class RedisStore:
-    """`OnlineStore` in Redis. Safe to share between threads; each process makes its own."""
+    """`OnlineStore` in Redis. `seen_window_s`: the de-duplication window."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seen_window_s: float = SEEN_WINDOW_S) -> None:
+        self._args = (url, seen_window_s)
+        self._window_ms = max(1, round(seen_window_s * 1_000))
         self._redis: Any = redis.Redis.from_url(
-            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, protocol=3
+            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
         )
-        self._append_script = self._redis.register_script(_APPEND)
-        self._log_script = self._redis.register_script(_LOG)
+        self._append = self._redis.register_script(APPEND)
+        self._append_exposures = self._redis.register_script(APPEND_EXPOSURES)
+        self._warm = self._redis.register_script(WARM)
+        self._users = self._redis.register_script(USERS)
+
+    def __reduce__(self) -> tuple[type[RedisStore], tuple[str, float]]:
+        return RedisStore, self._args
 
     def append(self, events: Sequence[Interaction]) -> list[bool]:
         """Log, de-duplicate and update histories in one script; False marks a duplicate id."""
         if not events:
             return []
-        args: list[str | bytes | int] = []
-        for e in events:
-            member = _member(e.timestamp_us, e.event_type, e.item_id)
-            args += [e.interaction_id, e.user_id, e.timestamp_us, member, e.country or "", INTERACTION, encode(e)]
-        return [bool(taken) for taken in self._append_script(args=args)]
+        args: list[str | bytes | int] = [self._window_ms]
+        for event in events:
+            entry = _entry(event.item_id, event.event_type, event.timestamp_us)
+            args += (
+                seen_key(event.interaction_id),
+                event.user_id,
+                event.country or "",
+                entry,
+                *encode(event),
+            )
+        with _store_errors():
+            return [bool(taken) for taken in self._append(keys=[LOG], args=args)]
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
-        if exposures:
-            self._log_script(args=[part for e in exposures for part in (EXPOSURE, encode(e))])
+        if not exposures:
+            return
+        with _store_errors():
+            self._append_exposures(keys=[LOG], args=[part for e in exposures for part in encode(e)])
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        """State of each user in order; one pipeline for the whole batch."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for user_id in user_ids:
-                pipe.zrange(f"shoal:history:{user_id}", 0, -1)
-                pipe.get(f"shoal:country:{user_id}")
-            answers = pipe.execute()
+        """State of each user in order, in one round trip.
+
+        A script joins each history into one string: 200 answers of 20 bytes would cost the client more to
+        parse than they cost the server to join.
+        """
+        if not user_ids:
+            return []
+        with _store_errors():
+            answer = self._users(keys=[LOG], args=list(user_ids))
+        triples = zip(answer[::3], answer[1::3], answer[2::3], strict=True)
         return [
-            OnlineUser(tuple(map(_event, members)), country.decode() if country else None)
-            for members, country in zip(answers[::2], answers[1::2], strict=True)
+            OnlineUser(_history(positive, negative), country.decode() if country else None)
+            for positive, negative, country in triples
         ]
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for user_id, user in users.items():
-                key = f"shoal:history:{user_id}"
-                if user.history:
-                    pipe.zadd(
-                        key, {_member(e.timestamp_us, e.event_type, e.item_id): e.timestamp_us for e in user.history}
-                    )
-                    pipe.zremrangebyrank(key, 0, -HISTORY_LIMIT - 1)
-                    pipe.expire(key, HISTORY_LIFE_S)
-                if user.country:
-                    pipe.set(f"shoal:country:{user_id}", user.country, nx=True, ex=HISTORY_LIFE_S)
-            pipe.execute()
+        with _store_errors():
+            for args in _warm_calls(users):
+                self._warm(keys=[LOG], args=args)
 
     def read_log(self, after: int, limit: int) -> list[Logged]:
         """Log entries with an offset above `after`, in order."""
-        entries = self._redis.xrange("shoal:log", min=f"({after}-0", count=limit)
+        with _store_errors():
+            entries = self._redis.xrange(LOG, min=f"({max(after, 0)}-0", count=limit)
         return [
-            Logged(int(entry_id.split(b"-")[0]), decode(fields[b"kind"].decode(), fields[b"body"]))
+            Logged(int(entry_id.partition(b"-")[0]), decode(int(fields[b"kind"]), fields[b"body"]))
             for entry_id, fields in entries
         ]
 
     def trim_log(self, through: int) -> None:
         """Drop log entries up to and including `through`."""
-        self._redis.xtrim("shoal:log", minid=f"{through + 1}-0", approximate=False)
+        with _store_errors():
+            self._redis.xtrim(LOG, minid=f"{through + 1}-0", approximate=False)
 
     def ping(self) -> None:
-        """Raise `redis.RedisError` when the server does not answer."""
-        self._redis.ping()
+        """Raise `StoreError` when the server does not answer."""
+        with _store_errors():
+            self._redis.ping()
 
     def close(self) -> None:
-        """Release connections."""
+        """Release connections; the next call opens them again."""
         self._redis.close()
 
 
-def _member(timestamp_us: int, event_type: EventType, item_id: str) -> str:
-    return _SEPARATOR.join((str(timestamp_us), event_type.value, item_id))
+def _entry(item_id: str, event_type: EventType, timestamp_us: int) -> bytes:
+    item = item_id.encode()
+    return _ENTRY.pack(len(item), EVENT_CODES[event_type], timestamp_us) + item
 
 
-def _event(member: bytes) -> HistoryEvent:
-    timestamp_us, event_type, item_id = member.decode().split(_SEPARATOR, 2)
-    return HistoryEvent(item_id, EventType(event_type), int(timestamp_us))
+def _entries(joined: bytes) -> Iterator[HistoryEvent]:
+    start = 0
+    while start < len(joined):
+        length, code, timestamp_us = _ENTRY.unpack_from(joined, start)
+        end = start + _ENTRY.size + length
+        yield HistoryEvent(joined[start + _ENTRY.size : end].decode(), EVENT_OF_CODE[code], timestamp_us)
+        start = end
+
+
+def _history(positive: bytes, negative: bytes) -> tuple[HistoryEvent, ...]:
+    events = [*_entries(positive), *_entries(negative)]
+    if positive and negative:
+        events.sort(key=lambda event: event.timestamp_us)
+    return tuple(events)
+
+
+def _warm_calls(users: Mapping[str, OnlineUser]) -> Iterable[list[str | bytes | int]]:
+    """Arguments of as many calls as it takes; oldest first, so that an entry is mostly a plain push."""
+    args: list[str | bytes | int] = []
+    for user_id, user in users.items():
+        if len(args) + len(user.history) > _MAX_ARGUMENTS and args:
+            yield args
+            args = []
+        history = sorted(user.history, key=lambda event: event.timestamp_us)
+        args += (user_id, user.country or "", len(history))
+        args += [_entry(e.item_id, e.event_type, e.timestamp_us) for e in history]
+    if args:
+        yield args
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreError(f"Redis did not answer: {error}. Check the server and SHOAL_STORE.") from error

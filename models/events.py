@@ -17,6 +17,7 @@ from models.errors import InputError
 
 SCHEMA_VERSION = 1
 MAX_ID_BYTES = 128
+MAX_POSITION = 2**31 - 1
 RATING_RANGE = (0.0, 10.0)
 UNTIMED_DATE = date(1970, 1, 1)
 MAX_CLOCK_SKEW = timedelta(days=1)
@@ -84,6 +85,13 @@ class Interaction:
         check_timestamp(self.timestamp)
         if self.rating is not None:
             check_rating(self.rating)
+        for name in ("session_id", "recommendation_id", "country", "device"):
+            if getattr(self, name) is not None:
+                check_id(name, getattr(self, name))
+        if self.position is not None and not 0 <= self.position <= MAX_POSITION:
+            raise InputError(
+                f"position must be 0 to {MAX_POSITION}; got {self.position}. Count from the top."
+            )
 
     @property
     def timestamp_us(self) -> int:
@@ -127,7 +135,9 @@ def check_timestamp(value: datetime, now: datetime | None = None) -> datetime:
         raise InputError("timestamp has no time zone. Send UTC, for example 2026-01-31T12:00:00Z.")
     latest = (now or datetime.now(UTC)) + MAX_CLOCK_SKEW
     if not datetime(1970, 1, 1, tzinfo=UTC) <= value <= latest:
-        raise InputError(f"timestamp {value.isoformat()} is not between 1970 and {latest:%Y-%m-%d}. Check its unit.")
+        raise InputError(
+            f"timestamp {value.isoformat()} is not between 1970 and {latest:%Y-%m-%d}. Check its unit."
+        )
     return value
 
 

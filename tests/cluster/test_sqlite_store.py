@@ -1,0 +1,84 @@
+"""SQLite keeps the contract of an online store, and what is special about a file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cluster.online_store import open_store
+from cluster.sqlite_store import SqliteStore
+from models.errors import StoreError
+from tests.cluster.online_store_suite import OnlineStoreSuite, event, items
+
+
+class TestSqliteStore(OnlineStoreSuite):
+    store_type = SqliteStore
+
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> str:
+        return str(tmp_path / "folder" / "online.db")
+
+
+def test_opening_touches_nothing_until_it_is_used(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/online.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "online.db").write_text("not a database, " * 100)
+    with pytest.raises(StoreError, match="did not answer"):
+        SqliteStore(str(tmp_path / "online.db")).ping()
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        SqliteStore(str(tmp_path / "file" / "online.db")).ping()
+
+
+def test_a_file_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "online.db")
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match="schema 99"):
+        SqliteStore(path).ping()
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = str(tmp_path / "online.db")
+    store = SqliteStore(path)
+    store.append([event(1)])
+    with sqlite3.connect(path) as db:
+        db.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT raise(ABORT, 'disk is full'); END"
+        )
+    with pytest.raises(StoreError, match="disk is full"):
+        store.append([event(2), event(3)])
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TRIGGER full")
+    db.close()
+    assert store.append([event(2), event(3)]) == [True, True]
+    assert len(store.read_log(0, 10)) == 3
+    store.close()
+
+
+def test_a_forked_child_opens_connections_of_its_own(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "online.db"))
+    store.append([event(1)])
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            store.append([event(2, at_s=2)])
+            store.close()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    store.append([event(3, at_s=3)])
+    assert items(store) == ["item-1", "item-2", "item-3"]
+    store.close()
