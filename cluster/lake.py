@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -55,6 +56,19 @@ class Lake:
         """Rows of the newest version, from the log's statistics alone."""
         delta = self._open(table)
         return 0 if delta is None else int(delta.to_pyarrow_dataset().count_rows())
+
+    def rows_by_date(self, table: Table) -> dict[date, int]:
+        """Number of rows of each `date` partition, from the log alone."""
+        delta = self._open(table)
+        if delta is None:
+            return {}
+        actions = pa.table(delta.get_add_actions(flatten=True))
+        days, counts = actions["partition.date"].to_pylist(), actions["num_records"].to_pylist()
+        rows: dict[date, int] = {}
+        for day, count in zip(days, counts, strict=True):
+            day = day if isinstance(day, date) else date.fromisoformat(day)
+            rows[day] = rows.get(day, 0) + count
+        return rows
 
     def read(
         self,

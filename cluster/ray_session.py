@@ -10,7 +10,7 @@ from pathlib import Path
 import ray
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
-_LOCAL_CPUS = 6
+_LOCAL_CPUS = 4
 """Logical CPUs of a local session: two training workers, data tasks and Serve replicas share the real ones."""
 _OBJECT_STORE_BYTES = 512 << 20
 

@@ -143,6 +143,11 @@ def dense_features(users: UserBatch, features: ItemFeatures, items: Rows) -> NDA
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def collapse(rows: Sequence[int]) -> list[int]:
+    """Rows without immediate repeats: a view, a click and a purchase of one item in a row are one step of a history."""
+    return [row for i, row in enumerate(rows) if i == 0 or row != rows[i - 1]]
+
+
 def pad_history(rows: Sequence[int], length: int) -> NDArray[np.int32]:
     """The last `length` rows, newest last, padded in front with -1."""
     history = np.full(length, -1, dtype=np.int32)

@@ -7,67 +7,19 @@ categories. History and items share one table, so an item learned as a target is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType
+from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
 from models.features import USER_FEATURES
+from models.net_config import TwoTowerConfig
 
 ITEM_SIDES = ("item", "negative")
-KEYS = (*USER_FEATURES, *(f"{side}{part}" for side in ITEM_SIDES for part in ("", "_categories")))
-
-
-@dataclass(frozen=True, slots=True)
-class TwoTowerConfig:
-    """Width of the tables and of the hidden layer of each tower, and the softmax temperature."""
-
-    embedding_dim: int = 64
-    hidden_dim: int = 128
-    temperature: float = 0.08
-
-
-@dataclass(frozen=True, slots=True)
-class TableSizes:
-    """Rows of each embedding table."""
-
-    users: int
-    items: int
-    countries: int
-    categories: int
-
-
-def embedding_tables(sizes: TableSizes, dim: int, device: str = "cpu") -> EmbeddingBagCollection:
-    """The tables; item rows serve the item itself, the negative and every horizon of the history."""
-    history = ["history", "recent", "last"]
-    features = {
-        "user_table": (sizes.users, ["user"]),
-        "item_table": (sizes.items, [*ITEM_SIDES, *history]),
-        "country_table": (sizes.countries, ["country"]),
-        "category_table": (sizes.categories, [f"{side}_categories" for side in ITEM_SIDES]),
-    }
-    scale = dim**-0.5
-    return EmbeddingBagCollection(
-        device=torch.device(device),
-        tables=[
-            EmbeddingBagConfig(
-                name=name,
-                num_embeddings=rows,
-                embedding_dim=dim,
-                feature_names=names,
-                pooling=PoolingType.MEAN,
-                weight_init_min=-scale,
-                weight_init_max=scale,
-            )
-            for name, (rows, names) in features.items()
-        ],
-    )
 
 
 class TwoTower(nn.Module):
-    """`forward` gives the pooled look-ups by feature, each [batch, dim]; the towers turn them into vectors."""
+    """The tables and both towers. Look-ups come first, since they are what is sharded; towers are small and dense."""
 
     def __init__(self, tables: EmbeddingBagCollection, config: TwoTowerConfig) -> None:
         super().__init__()
@@ -77,8 +29,13 @@ class TwoTower(nn.Module):
         self.item_tower = _Tower(2 * dim, config.hidden_dim, dim)
         self.scale = config.temperature**-0.5
 
-    def forward(self, features: KeyedJaggedTensor) -> dict[str, Tensor]:
-        """Pooled embeddings by feature name, each [batch, dim]."""
+    def forward(self, features: KeyedJaggedTensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Vectors of users, items and negatives, each [batch, dim]."""
+        pooled = self.look_up(features)
+        return self.user_vectors(pooled), self.item_vectors(pooled), self.item_vectors(pooled, "negative")
+
+    def look_up(self, features: KeyedJaggedTensor) -> dict[str, Tensor]:
+        """Mean-pooled embeddings by feature name, each [batch, dim]."""
         pooled: dict[str, Tensor] = self.tables(features).to_dict()
         return pooled
 

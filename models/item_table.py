@@ -1,0 +1,69 @@
+"""The items of a bundle in row order: what is shown of them, and the static features of the nets."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models.features import FeatureSpec, ItemFeatures, item_features
+from models.vocabulary import Vocabulary
+
+FILE = "items.parquet"
+SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("title", pa.string()),
+        pa.field("categories", pa.list_(pa.string())),
+        pa.field("tags", pa.list_(pa.string())),
+        pa.field("released", pa.date32()),
+        # Training events of the item: what "popularity" means in an evaluation.
+        pa.field("num_interactions", pa.int64(), nullable=False),
+    ]
+)
+
+
+class ItemTable:
+    """Item row ↔ item id, title, categories and counts."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table.cast(SCHEMA)
+        self.vocabulary = Vocabulary(self._table["item_id"].to_pylist())
+        self.counts: NDArray[np.int64] = np.asarray(self._table["num_interactions"])
+
+    @classmethod
+    def load(cls, folder: Path) -> ItemTable:
+        """Read `items.parquet` of a bundle."""
+        return cls(pq.read_table(folder / FILE))
+
+    def save(self, folder: Path) -> None:
+        """Write `items.parquet`."""
+        pq.write_table(self._table, folder / FILE)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Item ids in row order."""
+        return self.vocabulary.ids
+
+    @cached_property
+    def titles(self) -> list[str | None]:
+        """Titles in row order."""
+        return list(self._table["title"].to_pylist())
+
+    @cached_property
+    def categories(self) -> list[list[str]]:
+        """Categories in row order."""
+        return [names or [] for names in self._table["categories"].to_pylist()]
+
+    def features(self, spec: FeatureSpec) -> ItemFeatures:
+        """The nets' static item features."""
+        days = self._table["released"].cast(pa.int32()).fill_null(-1).to_numpy().astype(np.int64)
+        released_us = np.where(days >= 0, days * 86_400_000_000, -1)
+        return item_features(spec, self.categories, self.counts, released_us)

@@ -1,0 +1,174 @@
+"""A loaded bundle: retrieve, rank, similar, popular. The same object evaluates, answers in batch and serves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models.errors import BundleError
+from models.features import FeatureSpec, UserBatch, collapse, pad_history
+from models.index import Vectors, VectorIndex
+from models.item_table import ItemTable
+from models.net_files import RANKER, RankerNet, TwoTowerNet
+from models.popularity import Popularity
+from models.user_state import UserState
+from models.vocabulary import Vocabulary
+
+FEATURES_FILE = "features.json"
+USERS_FILE = "users.parquet"
+INDEX_FILE = "index.faiss"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """One user's candidates, best first: parallel arrays of item rows and scores."""
+
+    item_rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.item_rows)
+
+    def head(self, k: int) -> Candidates:
+        """The best `k`."""
+        return Candidates(self.item_rows[:k], self.scores[:k])
+
+
+class Recommender:
+    """One bundle in memory. Not bound to Ray; safe to share between threads (it only reads)."""
+
+    def __init__(self, folder: Path, version: str, spec: FeatureSpec) -> None:
+        self.version = version
+        self.spec = spec
+        self.items = ItemTable.load(folder)
+        self.popularity = Popularity.load(folder)
+        self._users = Vocabulary(pq.read_table(folder / USERS_FILE)["user_id"].to_pylist(), spec.user_buckets)
+        self._features = self.items.features(spec)
+        self._index = VectorIndex.load(folder / INDEX_FILE)
+        self._two_tower = TwoTowerNet.load(folder)
+        self._ranker = RankerNet.load(folder) if (folder / RANKER).exists() else None
+
+    @classmethod
+    def load(cls, folder: Path, version: str, feature_digest: str | None = None) -> Recommender:
+        """Load a verified bundle folder.
+
+        `feature_digest`: the manifest's; `BundleError` when the bundle was built for another feature spec, is
+        incomplete, or its weights do not fit.
+        """
+        try:
+            spec = FeatureSpec(**json.loads((folder / FEATURES_FILE).read_bytes()))
+            if spec.version != FeatureSpec().version or feature_digest not in (None, spec.digest()):
+                raise BundleError(f"bundle {version} was built for another feature spec. Train and publish it again.")
+            return cls(folder, version, spec)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"bundle {version} cannot be loaded: {error}. Publish it again.") from error
+
+    def retrieve(
+        self, users: Sequence[UserState], k: int, exclude: Sequence[AbstractSet[str]]
+    ) -> list[Candidates]:
+        """The best `k` of the whole catalogue for each user by vector; items of `exclude` never appear."""
+        if not users:
+            return []
+        vectors = self._two_tower.user_vectors(self.spec, self._batch(users))
+        barred = [np.asarray(self.items.vocabulary.known_rows(list(ids)), np.int64) for ids in exclude]
+        rows, scores = self._index.search(vectors, k + max(map(len, barred)))
+        found = []
+        for r, s, bar in zip(rows, scores, barred, strict=True):
+            keep = np.flatnonzero(~np.isin(r, bar))[:k] if len(bar) else slice(k)
+            found.append(Candidates(r[keep], s[keep]))
+        return found
+
+    def rank(self, users: Sequence[UserState], candidates: Sequence[Candidates]) -> list[Candidates]:
+        """Candidates re-ordered by final score: retrieval score + weight × ranker logit."""
+        if self._ranker is None or self._ranker.weight == 0.0 or not users:
+            return list(candidates)
+        logits = self._logits(self._ranker, users, [c.item_rows for c in candidates])
+        ranked = []
+        for candidate, logit in zip(candidates, logits, strict=True):
+            scores = candidate.scores + np.float32(self._ranker.weight) * logit
+            order = np.argsort(-scores, kind="stable")
+            ranked.append(Candidates(candidate.item_rows[order], scores[order]))
+        return ranked
+
+    def score_pairs(
+        self, users: Sequence[UserState], item_ids: Sequence[Sequence[str]]
+    ) -> list[NDArray[np.float32]]:
+        """Final score of given items for each user; NaN for an item the bundle does not know."""
+        vectors = self._two_tower.user_vectors(self.spec, self._batch(users))
+        rows = [np.asarray([self.items.vocabulary.row(i) or 0 for i in ids], np.int64) for ids in item_ids]
+        known = [np.asarray([self.items.vocabulary.row(i) is not None for i in ids], bool) for ids in item_ids]
+        scores = [self._index.vectors(r) @ v if len(r) else np.zeros(0, np.float32) for r, v in zip(rows, vectors, strict=True)]
+        if self._ranker is not None and self._ranker.weight:
+            logits = self._logits(self._ranker, users, rows)
+            scores = [s + np.float32(self._ranker.weight) * x for s, x in zip(scores, logits, strict=True)]
+        return [np.where(k, s, np.nan).astype(np.float32) for s, k in zip(scores, known, strict=True)]
+
+    def similar(self, item_ids: Sequence[str], k: int) -> list[Candidates]:
+        """The items nearest to each item by vector, itself left out; empty for an unknown item."""
+        rows = [self.items.vocabulary.row(item_id) for item_id in item_ids]
+        known = np.asarray([row for row in rows if row is not None], np.int64)
+        if not len(known):
+            return [_EMPTY for _ in rows]
+        found, scores = self._index.search(self._index.vectors(known), k + 1)
+        lists = iter(
+            Candidates(f[f != row][:k], s[f != row][:k]) for f, s, row in zip(found, scores, known, strict=True)
+        )
+        return [_EMPTY if row is None else next(lists) for row in rows]
+
+    def popular(
+        self, country: str | None, k: int, exclude: AbstractSet[str] = frozenset()
+    ) -> Candidates:
+        """Popular in the country, then everywhere. Excluded items return at the end rather than leave it empty."""
+        rows, scores = self.popularity.top(country)
+        barred = np.isin(rows, self.items.vocabulary.known_rows(list(exclude)))
+        if barred.all():
+            return Candidates(rows, scores).head(k)
+        return Candidates(rows[~barred], scores[~barred]).head(k)
+
+    def has_signal(self, user: UserState) -> bool:
+        """True when the bundle knows the user's id or an item of their history."""
+        return self._users.row(user.user_id) is not None or bool(self.items.vocabulary.known_rows(user.positives))
+
+    def causes(self, user: UserState, item_rows: NDArray[np.int64]) -> list[str | None]:
+        """For each item, the id of the history item whose vector lies nearest; None without a known history."""
+        history = np.unique(self.items.vocabulary.known_rows(user.positives[-self.spec.history_length :]))
+        if not len(history) or not len(item_rows):
+            return [None] * len(item_rows)
+        nearest = np.argmax(self._index.vectors(item_rows) @ self._index.vectors(history).T, axis=1)
+        return [self.items.ids[history[column]] for column in nearest]
+
+    def item_vectors(self) -> Vectors:
+        """Vectors of all items in row order, [num_items, dim]."""
+        return self._index.vectors(np.arange(len(self.items)))
+
+    def user_vectors(self, users: Sequence[UserState]) -> Vectors:
+        """Vectors of users as of their `now`, [len(users), dim]."""
+        return self._two_tower.user_vectors(self.spec, self._batch(users))
+
+    def _batch(self, users: Sequence[UserState]) -> UserBatch:
+        length = self.spec.history_length
+        histories = [pad_history(collapse(self.items.vocabulary.known_rows(u.positives)), length) for u in users]
+        return UserBatch(
+            user=np.asarray([self._users.bucket(u.user_id) for u in users], np.int64),
+            country=np.asarray([self.spec.country(u.country) for u in users], np.int64),
+            history=np.stack(histories),
+            now_us=np.asarray([int(u.now.timestamp() * 1e6) for u in users], np.int64),
+        )
+
+    def _logits(
+        self, ranker: RankerNet, users: Sequence[UserState], item_rows: Sequence[NDArray[np.int64]]
+    ) -> list[NDArray[np.float32]]:
+        owner = np.repeat(np.arange(len(users)), [len(rows) for rows in item_rows])
+        rows = np.concatenate(item_rows)
+        logits = ranker.logits(self.spec, self._features, self._batch(users), owner, rows)
+        return np.split(logits, np.cumsum([len(r) for r in item_rows])[:-1])
+
+
+_EMPTY = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))

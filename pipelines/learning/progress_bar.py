@@ -1,0 +1,69 @@
+"""The driver's view of a run in progress: a bar that follows `live.json`, and a line an epoch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ray.train import UserCallback
+
+from cluster.console import progress
+from pipelines.learning.run_folder import read_json, write_json
+
+OnEpoch = Callable[[dict[str, float]], None]
+_POLL_S = 0.5
+
+
+class EpochLog(UserCallback):
+    """Adds each epoch's metrics to the run's `metrics.json`. Runs in Ray Train's controller."""
+
+    def __init__(self, run_uri: str) -> None:
+        self._uri = run_uri
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        """Replace the record of an epoch that was done again after a failure."""
+        record = metrics[0]
+        earlier = [r for r in read_json(self._uri, "metrics.json") or [] if r["epoch"] < record["epoch"]]
+        write_json(self._uri, "metrics.json", [*earlier, record])
+
+
+@contextmanager
+def following(run_uri: str, name: str, epochs: int, on_epoch: OnEpoch | None) -> Iterator[None]:
+    """Show progress until the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_follow, args=(run_uri, name, epochs, on_epoch, stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _follow(run_uri: str, name: str, epochs: int, on_epoch: OnEpoch | None, stop: threading.Event) -> None:
+    shown = 0
+    with progress() as bar:
+        task = bar.add_task(f"{name}: starting", total=None)
+        while True:
+            last = stop.wait(_POLL_S)
+            for record in (read_json(run_uri, "metrics.json") or [])[shown:]:
+                shown += 1
+                bar.console.print(_line(name, epochs, record))
+                if on_epoch is not None:
+                    on_epoch(record)
+            live = read_json(run_uri, "live.json")
+            if live is not None:
+                bar.update(task, description=f"{name}: epoch {live['epoch']}", total=live["total"], completed=live["samples"])
+            if last:
+                return
+
+
+def _line(name: str, epochs: int, record: dict[str, float]) -> str:
+    known = ("epoch", "loss", "samples", "samples_per_s", "seconds")
+    score = "  ".join(f"{key} {value:.4f}" for key, value in record.items() if key not in known)
+    return (
+        f"{name} epoch {record['epoch']:.0f}/{epochs}  loss {record['loss']:.4f}  {score}  "
+        f"{record['samples']:,.0f} samples, {record['samples_per_s']:,.0f}/s"
+    )

@@ -1,0 +1,42 @@
+"""The folder of one training run.
+
+    config.json     the whole recipe                 data.json      the data it was trained on
+    sharding.txt    how the tables were sharded      live.json      samples of the epoch in progress
+    metrics.json    one record an epoch              export/        the files of a bundle, once the run has finished
+    checkpoints/    written by Ray Train, one an epoch
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from cluster.storage import Folder, join
+
+
+def new_run_id(recipe: str) -> str:
+    """`two_tower-20260131T120000-0a1b2c`."""
+    return f"{recipe}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def run_uri(runs_uri: str, run: str) -> str:
+    """Address of a run given by id or by address."""
+    return run if "/" in run else join(runs_uri, run)
+
+
+def write_json(uri: str, name: str, body: Any) -> None:
+    """Write one JSON file of the run."""
+    Folder(uri).write(name, json.dumps(body, indent=2, sort_keys=True).encode())
+
+
+def read_json(uri: str, name: str) -> Any:
+    """One JSON file of the run; None when it is not there (yet)."""
+    data = Folder(uri).read(name)
+    return None if data is None else json.loads(data)
+
+
+def write_live(uri: str, epoch: int, samples: int, total: int) -> None:
+    """How far the epoch in progress has come."""
+    write_json(uri, "live.json", {"epoch": epoch, "samples": min(samples, total), "total": total})

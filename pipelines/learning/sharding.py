@@ -1,0 +1,54 @@
+"""A net over several workers: TorchRec's planner shards the tables, DDP copies the dense layers."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torchrec.distributed import DistributedModelParallel
+from torchrec.distributed.model_parallel import get_default_sharders
+from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
+from torchrec.distributed.planner.types import ParameterConstraints
+from torchrec.distributed.types import ShardingType
+from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
+from torchrec.optim.keyed import CombinedOptimizer, KeyedOptimizerWrapper
+from torchrec.optim.optimizers import in_backward_optimizer_filter
+from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
+
+from pipelines.recipes import OptimizerConfig
+
+# Data-parallel tables have no fused kernel; the others take their step inside the backward pass.
+_SHARDING = [ShardingType.ROW_WISE.value, ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value]
+
+
+def shard(net: nn.Module, optimizer: OptimizerConfig, device: torch.device) -> DistributedModelParallel:
+    """The net under `DistributedModelParallel`, on the process group of this worker; the same plan on every worker."""
+    tables: nn.Module = net.tables  # type: ignore[assignment]
+    apply_optimizer_in_backward(RowWiseAdagrad, tables.parameters(), {"lr": optimizer.table_learning_rate})
+    names = [config.name for config in tables.embedding_bag_configs()]  # type: ignore[operator]
+    world = dist.get_world_size()
+    planner = EmbeddingShardingPlanner(
+        topology=Topology(world_size=world, compute_device=device.type, local_world_size=world),
+        constraints={name: ParameterConstraints(sharding_types=_SHARDING) for name in names},
+    )
+    sharders = get_default_sharders()
+    plan = planner.collective_plan(net, sharders, dist.GroupMember.WORLD)
+    return DistributedModelParallel(net, device=device, plan=plan, sharders=sharders)
+
+
+def optimizer_of(model: DistributedModelParallel, config: OptimizerConfig) -> CombinedOptimizer:
+    """Adam for the dense layers beside the tables' fused optimizer."""
+    dense = dict(in_backward_optimizer_filter(model.named_parameters()))
+    adam = KeyedOptimizerWrapper(dense, lambda params: torch.optim.Adam(params, lr=config.dense_learning_rate))
+    adam.init_state()  # so that a checkpoint has a place to be restored into
+    return CombinedOptimizer([model.fused_optimizer, adam])
+
+
+def describe_plan(model: DistributedModelParallel) -> str:
+    """One line: each table and how it is sharded."""
+    parts = [
+        f"{table} {spec.sharding_type}/{spec.compute_kernel}"
+        for module in model.plan.plan.values()
+        for table, spec in module.items()  # type: ignore[attr-defined]
+    ]
+    return ", ".join(parts)

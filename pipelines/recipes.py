@@ -1,0 +1,136 @@
+"""Named recipes: a function a recipe, each returning the whole typed configuration of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from models.errors import ConfigError
+from models.features import FeatureSpec
+from models.net_config import RankerConfig, TwoTowerConfig
+from pipelines.learning.split import SplitConfig
+from pipelines.overrides import apply_overrides, unknown_key
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConfig:
+    """Row-wise Adagrad, fused into the backward pass, for the tables; Adam for the dense layers."""
+
+    table_learning_rate: float = 0.05
+    dense_learning_rate: float = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How long and on what. `batch_size` and `shuffle_buffer` count examples a worker.
+
+    `patience`: epochs without a better validation NDCG before the run ends; 0 never ends early.
+    """
+
+    epochs: int = 3
+    batch_size: int = 1024
+    shuffle_buffer: int = 131_072
+    num_workers: int = 2
+    cpus_per_worker: float = 0.5
+    max_failures: int = 3
+    patience: int = 2
+    validation_users: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything a training run depends on; it goes whole into the run folder and the manifest."""
+
+    name: str
+    model: TwoTowerConfig | RankerConfig
+    features: FeatureSpec = field(default_factory=FeatureSpec)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    seed: int = 2026
+
+    @property
+    def needs_order(self) -> bool:
+        """True while a history is a feature: a log without times then cannot be trained on."""
+        return self.features.history_length > 0
+
+
+def two_tower() -> Recipe:
+    """Candidate retrieval: user and item vectors by sampled softmax."""
+    return Recipe("two_tower", TwoTowerConfig())
+
+
+def ranker() -> Recipe:
+    """Ordering of candidates: DLRM-style interactions by logistic loss."""
+    return Recipe(
+        "ranker", RankerConfig(), training=TrainingConfig(epochs=2), optimizer=OptimizerConfig(table_learning_rate=0.03)
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"two_tower": two_tower, "ranker": ranker}
+_MODELS: dict[str, type[TwoTowerConfig] | type[RankerConfig]] = {
+    "two_tower": TwoTowerConfig,
+    "ranker": RankerConfig,
+}
+
+
+def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A named recipe or a recipe file (JSON), with `a.b=c` overrides applied."""
+    if name_or_file in RECIPES:
+        config = to_dict(RECIPES[name_or_file]())
+    elif name_or_file.endswith(".json"):
+        config = _read(Path(name_or_file))
+    else:
+        names = ", ".join(RECIPES)
+        raise ConfigError(f"recipe {name_or_file!r} is unknown. Use one of {names}, or a recipe file ending in .json.")
+    return from_dict(apply_overrides(config, overrides))
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """Plain nested data, as JSON holds it; `model.kind` tells the two model configurations apart."""
+    config = asdict(recipe)
+    kind = next(name for name, cls in _MODELS.items() if isinstance(recipe.model, cls))
+    config["model"] = {"kind": kind, **config["model"]}
+    return config
+
+
+def from_dict(config: dict[str, Any]) -> Recipe:
+    """The recipe that `to_dict` made; an unknown key or kind is a `ConfigError`."""
+    model = dict(config.get("model", {}))
+    kind = model.pop("kind", None)
+    if kind not in _MODELS:
+        raise ConfigError(f"model.kind {kind!r} is unknown. Use one of: {', '.join(_MODELS)}.")
+    nested = {**config, "model": _build(_MODELS[kind], model, "model.")}
+    recipe: Recipe = _build(Recipe, nested, "")
+    return recipe
+
+
+def _build(cls: Any, values: dict[str, Any], prefix: str) -> Any:
+    hints = get_type_hints(cls)
+    known = {f.name for f in fields(cls)}
+    for name in values:
+        if name not in known:
+            raise unknown_key(prefix + name, [prefix + k for k in sorted(known)])
+    built = {}
+    for name, value in values.items():
+        hint = hints[name]
+        built[name] = _build(hint, value, f"{prefix}{name}.") if is_dataclass(hint) and isinstance(value, dict) else value
+    try:
+        return cls(**built)
+    except TypeError as error:
+        raise ConfigError(f"recipe is incomplete: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"recipe file {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"recipe file {path} is not JSON: {error}.") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"recipe file {path} holds a {type(config).__name__}; expected an object.")
+    return config
