@@ -8,12 +8,40 @@ import numpy as np
 
 from cluster.console import progress
 from models.metrics import catalogue_coverage, hit_rate, ndcg, ranks_of_relevant, recall, reciprocal_rank
+from models.recommender import Candidates, Recommender
 from pipelines.evaluation.cases import EvaluationCase
+
+KS = (10, 20)
+CANDIDATES = 200
+"""How many items retrieval hands to the ranker, in evaluation as in serving."""
 
 Recommend = Callable[[Sequence[EvaluationCase], int], list[list[str]]]
 """Item ids for each case, best first, at most k, nothing the user has seen."""
 
 _BATCH = 256
+
+
+def evaluate_bundle(recommender: Recommender, cases: Sequence[EvaluationCase]) -> dict[str, float]:
+    """Metrics of a bundle: retrieval over the full catalogue, then ranking."""
+
+    def recommend(batch: Sequence[EvaluationCase], k: int) -> list[list[str]]:
+        users = [case.user for case in batch]
+        found = recommender.retrieve(users, max(CANDIDATES, k), [user.seen for user in users])
+        return [_ids(recommender, ranked.head(k)) for ranked in recommender.rank(users, found)]
+
+    return evaluate("model", recommend, cases, KS, len(recommender.items))
+
+
+def evaluate_popularity(recommender: Recommender, cases: Sequence[EvaluationCase]) -> dict[str, float]:
+    """Metrics of popularity: items by their number of training events."""
+    order = np.argsort(-recommender.items.counts, kind="stable")
+
+    def recommend(batch: Sequence[EvaluationCase], k: int) -> list[list[str]]:
+        seen = (recommender.items.vocabulary.known_rows(list(case.user.seen)) for case in batch)
+        lists = (order[: k + len(rows)][~np.isin(order[: k + len(rows)], rows)][:k] for rows in seen)
+        return [[recommender.items.ids[row] for row in rows] for rows in lists]
+
+    return evaluate("popularity", recommend, cases, KS, len(recommender.items))
 
 
 def evaluate(
@@ -47,6 +75,10 @@ def _recommend_all(
             lists.extend(recommend(batch, k))
             bar.advance(task, len(batch))
     return lists
+
+
+def _ids(recommender: Recommender, candidates: Candidates) -> list[str]:
+    return [recommender.items.ids[row] for row in candidates.item_rows]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,0 +1,43 @@
+"""Evaluate a run beside popularity and the champion on held-out events, without publishing anything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster.console import add_places, parser, run
+from cluster.lake import Lake
+from cluster.registry import Registry
+from pipelines.evaluation.report import table
+from pipelines.learning.run_folder import run_uri
+from pipelines.session import data_session
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate and print the metrics."""
+    args_parser = parser("evaluate", __doc__, "shoal evaluate --run two_tower-20260131T120000-0a1b2c")
+    args_parser.add_argument("--run", required=True, help="the retrieval run (id or address)")
+    args_parser.add_argument("--ranker", metavar="RUN", help="a ranker run to go with it")
+    args_parser.add_argument("--max-users", type=int, default=10_000, help="evaluate at most this many users")
+    args_parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    add_places(args_parser, "lake", "runs", "registry")
+    return run(args_parser, _evaluate, argv)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from pipelines.publication.assemble import assemble  # torch loads only once the arguments are right
+    from pipelines.publication.publish import evaluate_candidate
+
+    ranker = run_uri(args.runs, args.ranker) if args.ranker else None
+    with data_session(), tempfile.TemporaryDirectory() as scratch:
+        bundle = assemble(run_uri(args.runs, args.run), ranker, Path(scratch))
+        metrics = evaluate_candidate(bundle, Lake(args.lake), Registry(args.registry), args.max_users)
+    print(json.dumps(metrics) if args.json else table(metrics))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
