@@ -1,0 +1,1 @@
+"""Answers in batch: recommendations for many users, scores for many pairs."""
