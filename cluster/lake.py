@@ -8,12 +8,14 @@ from datetime import date
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from cluster.settings import Settings
 from cluster.storage import delta_options, is_local, join
 from models.errors import NotFoundError
 from models.tables import TABLES, Table
+
+_COMMIT_ATTEMPTS = 5
 
 Filter = tuple[str, str, object]
 """A partition filter, for example `("date", ">=", "2026-01-31")`."""
@@ -25,6 +27,8 @@ class AppTransaction:
 
     app_id: str
     version: int
+    after: int | None = None
+    """When given: the batch was cut to follow this version and is not written behind any other."""
 
 
 class Lake:
@@ -83,8 +87,8 @@ class Lake:
         delta = self._open(table, version)
         if delta is None:
             return pa.schema(fields).empty_table()
-        found = delta.to_pyarrow_table(columns=_present(delta, fields), partitions=list(partitions or []) or None)
-        return _conform(found, pa.schema(fields))
+        dataset = delta.to_pyarrow_dataset(file_pruning_predicate=list(partitions or []) or None)
+        return _conform(dataset.to_table(columns=_present(delta, fields)), pa.schema(fields))
 
     def batches(
         self, table: Table, columns: Sequence[str], partitions: Sequence[Filter] | None = None
@@ -93,7 +97,7 @@ class Lake:
         delta = self._open(table)
         if delta is None:
             return iter(())
-        dataset = delta.to_pyarrow_dataset(partitions=list(partitions or []) or None)
+        dataset = delta.to_pyarrow_dataset(file_pruning_predicate=list(partitions or []) or None)
         return dataset.to_batches(columns=list(columns))  # type: ignore[no-any-return]
 
     def append(
@@ -102,26 +106,19 @@ class Lake:
         rows: pa.Table | pa.RecordBatchReader,
         transaction: AppTransaction | None = None,
     ) -> bool:
-        """Append rows in one commit. False when `transaction` (or a later one) was already applied."""
-        if transaction is not None and self.applied(table, transaction.app_id) >= transaction.version:
-            return False
-        properties = None
-        if transaction is not None:
-            properties = CommitProperties(
-                app_transactions=[Transaction(transaction.app_id, transaction.version)]
-            )
-        spec = TABLES[table]
+        """Append rows in one commit. False when `transaction` was applied or does not fit (`after`)."""
         self._prepare()
-        write_deltalake(
-            self.table_uri(table),
-            _conform(rows, spec.schema) if isinstance(rows, pa.Table) else rows,
-            mode="append",
-            partition_by=list(spec.partition_by) or None,
-            schema_mode="merge",
-            storage_options=self._options,
-            commit_properties=properties,
-        )
-        return True
+        if transaction is None:
+            self._write(self.table_uri(table), table, rows)
+            return True
+        attempts = _COMMIT_ATTEMPTS if isinstance(rows, pa.Table) else 1  # a reader can be read only once
+        while True:
+            attempts -= 1
+            try:
+                return self._append_once(table, rows, transaction)
+            except CommitFailedError:  # another writer committed, or made the table, at the same time
+                if attempts == 0:
+                    raise
 
     def upsert(self, table: Table, rows: pa.Table) -> int:
         """Insert new keys and update changed rows; returns rows changed. `updated_at` alone is no change."""
@@ -141,8 +138,47 @@ class Lake:
     def applied(self, table: Table, app_id: str) -> int:
         """Version of the last batch that writer `app_id` committed; -1 when none."""
         delta = self._open(table)
-        found = None if delta is None else delta.transaction_version(app_id)
-        return -1 if found is None else found
+        return -1 if delta is None else _applied(delta, app_id)
+
+    def _append_once(
+        self, table: Table, rows: pa.Table | pa.RecordBatchReader, transaction: AppTransaction
+    ) -> bool:
+        # Check and commit work on one snapshot: Delta refuses the commit when another batch of the writer
+        # came between. An empty first version gives two first writers a snapshot to disagree on.
+        delta = self._open(table) or self._create(table)
+        applied = _applied(delta, transaction.app_id)
+        if applied >= transaction.version or transaction.after not in (None, applied):
+            return False
+        self._write(delta, table, rows, Transaction(transaction.app_id, transaction.version))
+        return True
+
+    def _create(self, table: Table) -> DeltaTable:
+        spec = TABLES[table]
+        return DeltaTable.create(
+            self.table_uri(table),
+            spec.schema,
+            mode="ignore",
+            partition_by=list(spec.partition_by) or None,
+            storage_options=self._options,
+        )
+
+    def _write(
+        self,
+        target: str | DeltaTable,
+        table: Table,
+        rows: pa.Table | pa.RecordBatchReader,
+        transaction: Transaction | None = None,
+    ) -> None:
+        spec = TABLES[table]
+        write_deltalake(
+            target,
+            _conform(rows, spec.schema) if isinstance(rows, pa.Table) else rows,
+            mode="append",
+            partition_by=list(spec.partition_by) or None,
+            schema_mode="merge",
+            storage_options=self._options,
+            commit_properties=CommitProperties(app_transactions=[transaction]) if transaction else None,
+        )
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable | None:
         try:
@@ -161,6 +197,11 @@ class Lake:
             from pathlib import Path
 
             Path(self.uri).mkdir(parents=True, exist_ok=True)
+
+
+def _applied(delta: DeltaTable, app_id: str) -> int:
+    found = delta.transaction_version(app_id)
+    return -1 if found is None else found
 
 
 def _present(delta: DeltaTable, fields: Sequence[pa.Field]) -> list[str]:

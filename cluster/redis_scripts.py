@@ -14,46 +14,52 @@ PREFIX = "shoal:{0}:"
 
 LOG = f"{PREFIX}log"
 HISTORY_LIFE_S = 180 * 86_400
-"""How long a user's keys outlive the last write to them."""
+"""How long the keys of a user outlive the last write to them."""
 
 _COMMON = f"""
 local PREFIX, LIMIT, LIFE = '{PREFIX}', {HISTORY_LIMIT}, {HISTORY_LIFE_S}
+local FIRST_NEGATIVE = {FIRST_NEGATIVE_CODE}
 
 local function time_of(entry)
   return (struct.unpack('>I8', entry, 3))
 end
 
-local function history_key(user, entry)
-  local negative = string.byte(entry, 2) >= {FIRST_NEGATIVE_CODE}
-  return PREFIX .. (negative and 'negatives:' or 'history:') .. user
-end
-
--- Late, or of the same microsecond as the newest: take the list apart, place it by time, write it back.
-local function insert(key, entry)
-  local kept, before = {{}}, nil
-  for _, old in ipairs(redis.call('LRANGE', key, 0, -1)) do
-    if old == entry then return end
-    if not before and time_of(old) > time_of(entry) then
-      before = true
-      kept[#kept + 1] = entry
-    end
-    kept[#kept + 1] = old
-  end
-  if not before then kept[#kept + 1] = entry end
-  redis.call('DEL', key)
-  redis.call('RPUSH', key, unpack(kept))
-end
-
-local function remember(user, entry)
-  local key = history_key(user, entry)
+-- Entries, oldest first, into a list of the same order: each at its own time, none twice, the newest LIMIT.
+local function merge(key, entries)
   local newest = redis.call('LINDEX', key, -1)
-  if not newest or time_of(newest) < time_of(entry) then
-    redis.call('RPUSH', key, entry)
-  else
-    insert(key, entry)
+  local kept = entries
+  if newest and time_of(newest) >= time_of(entries[1]) then
+    local seen, i = {{}}, 1
+    kept = {{}}
+    local function keep(entry)
+      if not seen[entry] then
+        seen[entry] = true
+        kept[#kept + 1] = entry
+      end
+    end
+    for _, old in ipairs(redis.call('LRANGE', key, 0, -1)) do
+      while entries[i] and time_of(entries[i]) < time_of(old) do
+        keep(entries[i])
+        i = i + 1
+      end
+      keep(old)
+    end
+    for j = i, #entries do keep(entries[j]) end
+    redis.call('DEL', key)
   end
+  redis.call('RPUSH', key, unpack(kept, math.max(1, #kept - LIMIT + 1)))
   redis.call('LTRIM', key, -LIMIT, -1)
   redis.call('EXPIRE', key, LIFE)
+end
+
+local function remember(user, entries)
+  local positive, negative = {{}}, {{}}
+  for _, entry in ipairs(entries) do
+    local side = string.byte(entry, 2) < FIRST_NEGATIVE and positive or negative
+    side[#side + 1] = entry
+  end
+  if #positive > 0 then merge(PREFIX .. 'history:' .. user, positive) end
+  if #negative > 0 then merge(PREFIX .. 'negatives:' .. user, negative) end
 end
 
 local function profile(user, country)
@@ -84,7 +90,7 @@ for i = 2, #ARGV, 6 do
   if redis.call('SET', PREFIX .. 'seen:' .. id, '', 'NX', 'PX', window_ms) then
     log(offset, kind, body)
     offset = offset + 1
-    remember(user, entry)
+    remember(user, {{entry}})
     profile(user, country)
     taken[#taken + 1] = 1
   else
@@ -106,7 +112,9 @@ WARM = f"""{_COMMON}
 local i = 1
 while i <= #ARGV do
   local user, country, count = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-  for j = i + 3, i + 2 + count do remember(user, ARGV[j]) end
+  local entries = {{}}
+  for j = i + 3, i + 2 + count do entries[#entries + 1] = ARGV[j] end
+  remember(user, entries)
   profile(user, country)
   i = i + 3 + count
 end

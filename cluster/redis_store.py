@@ -147,7 +147,7 @@ def _history(positive: bytes, negative: bytes) -> tuple[HistoryEvent, ...]:
 
 
 def _warm_calls(users: Mapping[str, OnlineUser]) -> Iterable[list[str | bytes | int]]:
-    """Arguments of as many calls as it takes; oldest first, so that an entry is mostly a plain push."""
+    """Arguments of as many calls as it takes; entries oldest first, as the script wants them."""
     args: list[str | bytes | int] = []
     for user_id, user in users.items():
         if len(args) + len(user.history) > _MAX_ARGUMENTS and args:

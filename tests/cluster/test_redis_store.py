@@ -32,7 +32,7 @@ def test_every_key_of_a_user_has_an_end(redis_url: str, client: redis.Redis) -> 
     store = RedisStore(redis_url)
     store.append([event(1, country="NL")])
     store.close()
-    keys = {key for key in client.keys() if client.ttl(key) == -1}
+    keys = {key for key in client.scan_iter() if client.ttl(key) == -1}
     assert keys == {f"{PREFIX}log".encode(), f"{PREFIX}offset".encode()}
     for name in ("history", "country"):
         assert 0 < client.ttl(f"{PREFIX}{name}:ann") <= HISTORY_LIFE_S

@@ -1,0 +1,1 @@
+"""Between the lake and the online store: warming the one, draining the other."""

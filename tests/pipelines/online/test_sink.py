@@ -1,0 +1,170 @@
+"""Every entry of the log is in the lake exactly once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cluster.lake import Lake
+from cluster.online_store import Logged, OnlineStore
+from cluster.sqlite_store import SqliteStore
+from models.tables import Table
+from pipelines.event_sink import main
+from pipelines.online.sink import SinkSummary, sink
+from tests.cluster.online_store_suite import event, exposure
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+class CrashingStore(SqliteStore):
+    """The real store, in a process that dies before it can trim."""
+
+    def trim_log(self, through: int) -> None:
+        raise Crash(through)
+
+
+class CrashingLake(Lake):
+    """The real lake, in a process that dies before it commits to one table."""
+
+    def append(self, table: Table, *args: object, **options: object) -> bool:
+        if table is Table.EXPOSURES:
+            raise Crash(table)
+        return super().append(table, *args, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "online.db")
+
+
+@pytest.fixture
+def store(path: str) -> SqliteStore:
+    return SqliteStore(path)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def fill(store: OnlineStore, numbers: range) -> None:
+    store.append([event(n, at_s=n * 40_000, country="NL", position=n) for n in numbers])
+    store.append_exposures([exposure(n) for n in numbers])
+
+
+def check(lake: Lake, num: int) -> None:
+    """Both tables hold entries 0 … num−1 once each."""
+    interactions = lake.read(Table.INTERACTIONS)["interaction_id"].to_pylist()
+    assert Counter(interactions) == Counter(f"event-{n}" for n in range(num))
+    exposures = lake.read(Table.EXPOSURES)["recommendation_id"].to_pylist()
+    assert Counter(exposures) == Counter(f"shown-{n}" for n in range(num))
+
+
+def test_the_log_moves_whole_and_is_trimmed(store: SqliteStore, lake: Lake) -> None:
+    fill(store, range(7))
+    last = store.read_log(0, 100)[-1].offset
+    seen: list[SinkSummary] = []
+    assert sink(store, lake, batch_size=4, on_batch=seen.append) == SinkSummary(7, 7, last)
+    assert [s.num_interactions for s in seen] == [4, 7, 7, 7]
+    check(lake, 7)
+    assert store.read_log(0, 100) == []
+    assert sink(store, lake) == SinkSummary()
+    rows = lake.read(Table.INTERACTIONS).sort_by("timestamp").to_pylist()
+    assert rows[3]["timestamp"] == event(3, at_s=120_000).timestamp
+    assert rows[3]["date"] == event(3, at_s=120_000).timestamp.date()
+    assert (rows[3]["event_type"], rows[3]["position"], rows[3]["country"]) == ("click", 3, "NL")
+    assert lake.read(Table.EXPOSURES)["item_ids"][0].as_py() == ["item-1", "item-2"]
+
+
+def test_a_crash_before_the_trim_replays_as_a_no_op(store: SqliteStore, path: str, lake: Lake) -> None:
+    fill(store, range(5))
+    with pytest.raises(Crash):
+        sink(CrashingStore(path), lake)
+    version = lake.version(Table.INTERACTIONS)
+    assert sink(store, lake).num_interactions == 0
+    assert lake.version(Table.INTERACTIONS) == version
+    check(lake, 5)
+
+
+def test_a_crash_between_the_tables_and_a_longer_log_move_nothing_twice(
+    store: SqliteStore, lake: Lake
+) -> None:
+    fill(store, range(5))
+    with pytest.raises(Crash):
+        sink(store, CrashingLake(lake.uri))
+    fill(store, range(5, 9))
+    summary = sink(store, lake, batch_size=12)
+    assert (summary.num_interactions, summary.num_exposures) == (4, 9)
+    check(lake, 9)
+
+
+def test_a_store_that_was_replaced_is_not_taken_for_a_replay(lake: Lake, tmp_path: Path) -> None:
+    first, second = SqliteStore(str(tmp_path / "first.db")), SqliteStore(str(tmp_path / "second.db"))
+    fill(first, range(5))
+    sink(first, lake)
+    fill(second, range(5, 8))
+    sink(second, lake)
+    check(lake, 8)
+
+
+def test_sinks_at_once_move_each_entry_once(store: SqliteStore, lake: Lake) -> None:
+    fill(store, range(40))
+    errors: list[BaseException] = []
+    barrier = threading.Barrier(3)
+
+    def work(batch_size: int) -> None:
+        barrier.wait()
+        try:
+            sink(store, Lake(lake.uri), batch_size=batch_size)
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (7, 19, 80)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    check(lake, 40)
+
+
+def test_a_batch_cut_before_another_sink_committed_is_cut_again(store: SqliteStore, lake: Lake) -> None:
+    class Late(SqliteStore):
+        """Between its read of the log and its commit another sink moves a part of the same entries."""
+
+        def read_log(self, after: int, limit: int) -> list[Logged]:
+            entries = super().read_log(after, limit)
+            other = CrashingStore(path_of(self))
+            if entries and after == 0:
+                with pytest.raises(Crash):
+                    sink(other, lake, batch_size=3)
+            return entries
+
+    fill(store, range(6))
+    sink(Late(path_of(store)), lake)
+    check(lake, 6)
+
+
+def path_of(store: SqliteStore) -> str:
+    path: str = store.__reduce__()[1][0]
+    return path
+
+
+def test_the_command_says_what_it_moved(
+    store: SqliteStore,
+    path: str,
+    lake: Lake,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(store, range(3))
+    monkeypatch.setenv("SHOAL_STORE", f"sqlite:///{path}")
+    assert main(["--lake", lake.uri]) == 0
+    assert capsys.readouterr().out == "moved 3 interactions and 3 exposures\n"
+    check(lake, 3)
