@@ -3,7 +3,7 @@
     log      offset (microsecond of the append, made strictly increasing) → kind, body
     seen     the ids taken within SEEN_WINDOW_S, by the offset they were taken at
     users    user_id → a short key and the country
-    history  (user key, time, item, event type): the newest HISTORY_LIMIT of each sign
+    history  (user key, time, item, event type): the newest HISTORY_LIMIT of each sign, or a few more
 
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
 survive a power cut. FULL costs one fsync a commit, some 0.2 ms against 0.02 ms without, so append in batches.
@@ -67,6 +67,8 @@ _FORGET = (
     "DELETE FROM seen WHERE offset IN (SELECT offset FROM seen WHERE offset < ? ORDER BY offset LIMIT ?)"
 )
 _MAX_PARAMETERS = 30_000
+_BOUND_EVERY = 16
+"""One append in so many cuts its user's history: cutting reads the whole of it, and would double the cost."""
 _HistoryRow = tuple[str, int, str, int]
 _T = TypeVar("_T")
 
@@ -100,19 +102,9 @@ class SqliteStore:
             new = [i for i, is_new in enumerate(taken) if is_new]
             db.executemany("INSERT INTO log VALUES (?, ?, ?)", ((offset + i, *entries[i]) for i in new))
             db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", ((offset + i, keys[i]) for i in new))
-            _remember(
-                db,
-                {(events[i].user_id, events[i].country): None for i in new},
-                [
-                    (
-                        events[i].user_id,
-                        events[i].timestamp_us,
-                        events[i].item_id,
-                        EVENT_CODES[events[i].event_type],
-                    )
-                    for i in new
-                ],
-            )
+            rows = [_row(events[i].user_id, events[i]) for i in new]
+            _remember(db, {(events[i].user_id, events[i].country): None for i in new}, rows)
+            _bound(db, [row for i, row in zip(new, rows, strict=True) if (offset + i) % _BOUND_EVERY == 0])
         return taken
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
@@ -135,17 +127,14 @@ class SqliteStore:
                         histories[user_id], countries[user_id] = [], country
                     if code is not None:
                         histories[user_id].append(HistoryEvent(item_id, EVENT_OF_CODE[code], time_us))
-        return [OnlineUser(tuple(histories.get(u, ())), countries.get(u)) for u in user_ids]
+        return [OnlineUser(_newest(histories.get(u, [])), countries.get(u)) for u in user_ids]
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
-        rows = [
-            (user_id, event.timestamp_us, event.item_id, EVENT_CODES[event.event_type])
-            for user_id, user in users.items()
-            for event in user.history
-        ]
+        rows = [_row(user_id, event) for user_id, user in users.items() for event in user.history]
         with self._write() as db:
             _remember(db, ((user_id, user.country) for user_id, user in users.items()), rows)
+            _bound(db, rows)
 
     def read_log(self, after: int, limit: int) -> list[Logged]:
         """Log entries with an offset above `after`, in order."""
@@ -190,11 +179,33 @@ def _known_keys(db: Database, keys: Sequence[bytes], oldest: int) -> set[bytes]:
     return found
 
 
+def _row(user_id: str, event: Interaction | HistoryEvent) -> _HistoryRow:
+    return user_id, event.timestamp_us, event.item_id, EVENT_CODES[event.event_type]
+
+
 def _remember(db: Database, profiles: Iterable[tuple[str, str | None]], rows: Sequence[_HistoryRow]) -> None:
-    """Create users, fill unknown countries, place events by their time, keep every history bounded."""
+    """Create users, fill unknown countries, place events by their own time."""
     db.executemany(_PROFILE, profiles)
     db.executemany(_REMEMBER, rows)
+
+
+def _bound(db: Database, rows: Iterable[_HistoryRow]) -> None:
+    """Cut the histories that the rows went into."""
     db.executemany(_BOUND, {(user_id, code >= FIRST_NEGATIVE_CODE) for user_id, _, _, code in rows})
+
+
+def _newest(history: list[HistoryEvent]) -> tuple[HistoryEvent, ...]:
+    """Without the few events above the limit that wait to be cut."""
+    if len(history) <= HISTORY_LIMIT:
+        return tuple(history)
+    room = {True: HISTORY_LIMIT, False: HISTORY_LIMIT}
+    kept: list[HistoryEvent] = []
+    for event in reversed(history):
+        negative = EVENT_CODES[event.event_type] >= FIRST_NEGATIVE_CODE
+        if room[negative] > 0:
+            room[negative] -= 1
+            kept.append(event)
+    return tuple(reversed(kept))
 
 
 def _parts(values: Sequence[_T]) -> Iterable[Sequence[_T]]:

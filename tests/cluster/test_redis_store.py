@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -10,7 +12,8 @@ import redis
 from cluster.redis_scripts import HISTORY_LIFE_S, PREFIX
 from cluster.redis_store import RedisStore
 from models.errors import StoreError
-from tests.cluster.online_store_suite import OnlineStoreSuite, event
+from tests.cluster.online_store_suite import OnlineStoreSuite, event, items
+from tests.cluster.redis_server import start
 
 
 @pytest.fixture
@@ -47,6 +50,33 @@ def test_offsets_go_on_above_those_of_a_server_that_lost_everything(
     client.flushall()
     store.append([event(1)])
     assert store.read_log(0, 1)[0].offset > before
+    store.close()
+
+
+def _append_until_it_fails(store: RedisStore) -> int:
+    num_acknowledged = 0
+    while True:
+        try:
+            store.append([event(num_acknowledged, at_s=num_acknowledged)])
+        except StoreError:
+            return num_acknowledged
+        num_acknowledged += 1
+
+
+@pytest.mark.slow
+def test_a_killed_server_comes_back_with_everything_it_acknowledged(tmp_path: Path) -> None:
+    with start(tmp_path) as (server, url):
+        store = RedisStore(url)
+        threading.Timer(0.3, server.kill).start()
+        num_acknowledged = _append_until_it_fails(store)
+    assert num_acknowledged > 0
+    with start(tmp_path) as (_, url):
+        again = RedisStore(url)
+        # The append that failed may have been taken: its answer is what was lost.
+        assert len(again.read_log(0, 1_000_000)) in (num_acknowledged, num_acknowledged + 1)
+        assert again.append([event(n, at_s=n) for n in range(num_acknowledged)]) == [False] * num_acknowledged
+        assert items(again)[-1] in (f"item-{num_acknowledged - 1}", f"item-{num_acknowledged}")
+        again.close()
     store.close()
 
 

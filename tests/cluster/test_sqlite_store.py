@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.online_store import open_store
+from cluster.online_store import HISTORY_LIMIT, open_store
 from cluster.sqlite_store import SqliteStore
 from models.errors import StoreError
 from tests.cluster.online_store_suite import OnlineStoreSuite, event, items
@@ -64,6 +64,18 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert store.append([event(2), event(3)]) == [True, True]
     assert len(store.read_log(0, 10)) == 3
     store.close()
+
+
+def test_the_file_keeps_little_more_than_the_limit(tmp_path: Path) -> None:
+    path = str(tmp_path / "online.db")
+    store = SqliteStore(path)
+    for first in range(0, 3 * HISTORY_LIMIT, 50):
+        store.append([event(n, at_s=n) for n in range(first, first + 50)])
+    store.close()
+    with sqlite3.connect(path) as db:
+        (num_rows,) = db.execute("SELECT count(*) FROM history").fetchone()
+    db.close()
+    assert HISTORY_LIMIT <= num_rows < HISTORY_LIMIT + 50
 
 
 def test_a_forked_child_opens_connections_of_its_own(tmp_path: Path) -> None:
