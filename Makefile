@@ -1,0 +1,50 @@
+# Everything runs in .venv, made from shoal/requirements.lock by `make install`.
+PYTHON ?= python3.11
+ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
+VENV := .venv
+RUN := $(VENV)/bin/python
+export OMP_NUM_THREADS ?= 1
+export RAY_DISABLE_IMPORT_WARNING = 1
+
+.DEFAULT_GOAL := demo
+.PHONY: install demo demo-check serve test test-fast check bench services clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: shoal/requirements.lock
+	command -v $(PYTHON) >/dev/null && $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	sed '/accelerator: $(if $(filter cuda,$(ACCELERATOR)),cpu,cuda)/d' shoal/requirements.lock > $(VENV)/lock.txt
+	$(RUN) -m pip install --quiet --no-deps --disable-pip-version-check -r $(VENV)/lock.txt
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
+	touch $@
+
+demo: install
+	$(RUN) -m pipelines.demo $(DEMO_OPTIONS)
+
+demo-check: install
+	$(RUN) -m pipelines.demo --check $(DEMO_OPTIONS)
+
+DEMO_OPTIONS = $(if $(DATA),--data $(DATA)) $(if $(FORMAT),--format $(FORMAT)) $(if $(MAP),--map $(MAP))
+
+serve: install
+	$(RUN) -m serve_apps.serve
+
+test: install services
+	$(RUN) -m pytest tests --ignore=tests/benchmarks
+
+test-fast: install
+	$(RUN) -m pytest tests --ignore=tests/benchmarks -m "not slow"
+
+check: install
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
+
+bench: install services
+	$(RUN) -m pytest tests/benchmarks -s
+
+services:
+	@command -v redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server) \
+		|| echo "WARNING: redis-server is missing and could not be installed; its tests will be skipped" >&2
+
+clean:
+	rm -rf $(VENV) .shoal dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

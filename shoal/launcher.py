@@ -1,0 +1,58 @@
+"""The `shoal` command: finds the module of a sub-command and hands it the rest of the line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+COMMANDS = {
+    "demo": ("pipelines.demo", "the whole path on this machine, from raw events to a changed row"),
+    "world": ("pipelines.world", "make a synthetic world of users, items and events"),
+    "ingest": ("pipelines.ingest", "take event logs, users and items into the lake"),
+    "train": ("pipelines.train", "train a recipe on the lake"),
+    "evaluate": ("pipelines.evaluate", "metrics of a run beside popularity and the champion"),
+    "publish": ("pipelines.publish", "publish a run; it becomes the champion when it is better"),
+    "models": ("pipelines.list_models", "list published versions with their metrics"),
+    "promote": ("pipelines.promote", "make a published version the champion"),
+    "rollback": ("pipelines.rollback", "go back to the champion before"),
+    "retrain": ("pipelines.retrain", "the daily run: ingest, train, evaluate, publish if better"),
+    "recommend": ("pipelines.recommend", "recommendations for many users into a Parquet file"),
+    "rank": ("pipelines.rank", "scores for given user-item pairs into a Parquet file"),
+    "serve": ("serve_apps.serve", "answer over HTTP"),
+    "warm-store": ("pipelines.warm_store", "fill the online store from the lake"),
+    "event-sink": ("pipelines.event_sink", "move the event log into the lake, exactly once"),
+    "sweep": ("tune.sweep", "search for better settings of a recipe"),
+    "settings": ("cluster.settings_command", "show every setting and its value"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command; returns its exit code."""
+    name, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.0)
+        print(f"error: there is no command {name!r}. The nearest is {near[0]!r}; see shoal --help", file=sys.stderr)
+        return 2
+    _find_code()
+    return int(importlib.import_module(COMMANDS[name][0]).main(rest))
+
+
+def _help() -> str:
+    lines = [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
+    head = "usage: shoal COMMAND [options]     (shoal COMMAND --help for each)\n\ncommands:\n"
+    return head + "\n".join(lines) + "\n\nexample:\n  shoal ingest logs/ && shoal train --recipe two_tower"
+
+
+def _find_code() -> None:
+    """Our packages lie beside this one in a checkout, under `app` in an installed wheel; Ray's workers need them too."""
+    here = Path(__file__).resolve().parent
+    root = str(here / "app" if (here / "app").is_dir() else here.parent)
+    sys.path.insert(0, root)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
