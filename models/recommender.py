@@ -19,7 +19,7 @@ from models.item_table import ItemTable
 from models.net_files import RANKER, RankerNet, TwoTowerNet
 from models.popularity import Popularity
 from models.user_state import UserState
-from models.vocabulary import Vocabulary
+from models.vocabulary import Rows, Vocabulary
 
 FEATURES_FILE = "features.json"
 USERS_FILE = "users.parquet"
@@ -35,6 +35,11 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.item_rows)
+
+    @classmethod
+    def empty(cls) -> Candidates:
+        """No candidates at all."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
     def head(self, k: int) -> Candidates:
         """The best `k`."""
@@ -70,14 +75,30 @@ class Recommender:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(f"bundle {version} cannot be loaded: {error}. Publish it again.") from error
 
-    def retrieve(
-        self, users: Sequence[UserState], k: int, exclude: Sequence[AbstractSet[str]]
-    ) -> list[Candidates]:
+    def batch(self, users: Sequence[UserState]) -> UserBatch:
+        """Users as arrays: what crosses a hop of the serving graph."""
+        length = self.spec.history_length
+        histories = [pad_history(collapse(self.items.vocabulary.known_rows(u.positives)), length) for u in users]
+        return UserBatch(
+            user=np.asarray([self._users.bucket(u.user_id) for u in users], np.int64),
+            country=np.asarray([self.spec.country(u.country) for u in users], np.int64),
+            history=np.stack(histories),
+            now_us=np.asarray([int(u.now.timestamp() * 1e6) for u in users], np.int64),
+        )
+
+    def rows(self, item_ids: AbstractSet[str]) -> Rows:
+        """Rows of the known items among `item_ids`."""
+        return np.asarray(self.items.vocabulary.known_rows(list(item_ids)), np.int64)
+
+    def retrieve(self, users: Sequence[UserState], k: int, exclude: Sequence[AbstractSet[str]]) -> list[Candidates]:
         """The best `k` of the whole catalogue for each user by vector; items of `exclude` never appear."""
         if not users:
             return []
-        vectors = self._two_tower.user_vectors(self.spec, self._batch(users))
-        barred = [np.asarray(self.items.vocabulary.known_rows(list(ids)), np.int64) for ids in exclude]
+        return self.retrieve_batch(self.batch(users), k, [self.rows(ids) for ids in exclude])
+
+    def retrieve_batch(self, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
+        """`retrieve` on arrays: `barred` are item rows."""
+        vectors = self._two_tower.user_vectors(self.spec, users)
         rows, scores = self._index.search(vectors, k + max(map(len, barred)))
         found = []
         for r, s, bar in zip(rows, scores, barred, strict=True):
@@ -87,7 +108,11 @@ class Recommender:
 
     def rank(self, users: Sequence[UserState], candidates: Sequence[Candidates]) -> list[Candidates]:
         """Candidates re-ordered by final score: retrieval score + weight × ranker logit."""
-        if self._ranker is None or self._ranker.weight == 0.0 or not users:
+        return self.rank_batch(self.batch(users), candidates) if users else []
+
+    def rank_batch(self, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
+        """`rank` on arrays."""
+        if self._ranker is None or self._ranker.weight == 0.0:
             return list(candidates)
         logits = self._logits(self._ranker, users, [c.item_rows for c in candidates])
         ranked = []
@@ -101,12 +126,12 @@ class Recommender:
         self, users: Sequence[UserState], item_ids: Sequence[Sequence[str]]
     ) -> list[NDArray[np.float32]]:
         """Final score of given items for each user; NaN for an item the bundle does not know."""
-        vectors = self._two_tower.user_vectors(self.spec, self._batch(users))
+        vectors = self._two_tower.user_vectors(self.spec, self.batch(users))
         rows = [np.asarray([self.items.vocabulary.row(i) or 0 for i in ids], np.int64) for ids in item_ids]
         known = [np.asarray([self.items.vocabulary.row(i) is not None for i in ids], bool) for ids in item_ids]
         scores = [self._index.vectors(r) @ v if len(r) else np.zeros(0, np.float32) for r, v in zip(rows, vectors, strict=True)]
         if self._ranker is not None and self._ranker.weight:
-            logits = self._logits(self._ranker, users, rows)
+            logits = self._logits(self._ranker, self.batch(users), rows)
             scores = [s + np.float32(self._ranker.weight) * x for s, x in zip(scores, logits, strict=True)]
         return [np.where(k, s, np.nan).astype(np.float32) for s, k in zip(scores, known, strict=True)]
 
@@ -115,12 +140,12 @@ class Recommender:
         rows = [self.items.vocabulary.row(item_id) for item_id in item_ids]
         known = np.asarray([row for row in rows if row is not None], np.int64)
         if not len(known):
-            return [_EMPTY for _ in rows]
+            return [Candidates.empty() for _ in rows]
         found, scores = self._index.search(self._index.vectors(known), k + 1)
         lists = iter(
             Candidates(f[f != row][:k], s[f != row][:k]) for f, s, row in zip(found, scores, known, strict=True)
         )
-        return [_EMPTY if row is None else next(lists) for row in rows]
+        return [Candidates.empty() if row is None else next(lists) for row in rows]
 
     def popular(
         self, country: str | None, k: int, exclude: AbstractSet[str] = frozenset()
@@ -150,25 +175,13 @@ class Recommender:
 
     def user_vectors(self, users: Sequence[UserState]) -> Vectors:
         """Vectors of users as of their `now`, [len(users), dim]."""
-        return self._two_tower.user_vectors(self.spec, self._batch(users))
-
-    def _batch(self, users: Sequence[UserState]) -> UserBatch:
-        length = self.spec.history_length
-        histories = [pad_history(collapse(self.items.vocabulary.known_rows(u.positives)), length) for u in users]
-        return UserBatch(
-            user=np.asarray([self._users.bucket(u.user_id) for u in users], np.int64),
-            country=np.asarray([self.spec.country(u.country) for u in users], np.int64),
-            history=np.stack(histories),
-            now_us=np.asarray([int(u.now.timestamp() * 1e6) for u in users], np.int64),
-        )
+        return self._two_tower.user_vectors(self.spec, self.batch(users))
 
     def _logits(
-        self, ranker: RankerNet, users: Sequence[UserState], item_rows: Sequence[NDArray[np.int64]]
+        self, ranker: RankerNet, users: UserBatch, item_rows: Sequence[NDArray[np.int64]]
     ) -> list[NDArray[np.float32]]:
         owner = np.repeat(np.arange(len(users)), [len(rows) for rows in item_rows])
         rows = np.concatenate(item_rows)
-        logits = ranker.logits(self.spec, self._features, self._batch(users), owner, rows)
+        logits = ranker.logits(self.spec, self._features, users, owner, rows)
         return np.split(logits, np.cumsum([len(r) for r in item_rows])[:-1])
 
-
-_EMPTY = Candidates(np.zeros(0, np.int64), np.zeros(0, np.float32))

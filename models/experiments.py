@@ -1,0 +1,109 @@
+"""A/B tests: which variant answers which user. Assignment is a hash, so it is sticky without being stored.
+
+    salt = "home-2026-01"
+
+    [[variants]]
+    name = "popularity"
+    weight = 10
+    source = "popularity"
+
+    [[variants]]
+    name = "model"
+    weight = 90
+    source = "model"            # version = "…" pins one; without it the champion answers
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from models.errors import ConfigError
+
+Source = Literal["model", "popularity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One arm. `version` None follows the champion."""
+
+    name: str
+    weight: float
+    source: Source = "model"
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Variants and the salt of their hash; a new salt deals the users anew."""
+
+    salt: str
+    variants: tuple[Variant, ...]
+
+    def assign(self, user_id: str) -> Variant:
+        """The user's variant: the same for as long as salt and weights stay."""
+        digest = hashlib.blake2b(f"{self.salt}\x1f{user_id}".encode(errors="surrogatepass"), digest_size=8).digest()
+        point = int.from_bytes(digest, "big") / 2**64 * sum(v.weight for v in self.variants)
+        for variant in self.variants:
+            point -= variant.weight
+            if point < 0:
+                return variant
+        return self.variants[-1]
+
+    def propensity(self, variant: Variant) -> float:
+        """Probability with which a random user gets the variant."""
+        return variant.weight / sum(v.weight for v in self.variants)
+
+
+CHAMPION_FOR_ALL = Experiment("champion", (Variant("model", 1.0),))
+
+
+def load_experiment(path: Path | None) -> Experiment:
+    """The experiment of a file; the champion for everybody when there is none. `ConfigError` says what is wrong."""
+    if path is None:
+        return CHAMPION_FOR_ALL
+    try:
+        return parse_experiment(tomllib.loads(path.read_text()))
+    except OSError as error:
+        raise ConfigError(f"experiments file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"experiments file {path} is not TOML: {error}.") from error
+
+
+def parse_experiment(body: Mapping[str, Any]) -> Experiment:
+    """Strict: an unknown key is an error that names the nearest one."""
+    _check_keys(body, ["salt", "variants"])
+    variants = tuple(_variant(entry) for entry in body.get("variants", []))
+    if not variants:
+        raise ConfigError("the experiment has no [[variants]]. Name at least one.")
+    names = [variant.name for variant in variants]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"variant names must differ; got {', '.join(names)}.")
+    if not isinstance(body.get("salt"), str) or not body["salt"]:
+        raise ConfigError("the experiment has no salt. Add a line like: salt = \"home-2026-01\"")
+    return Experiment(body["salt"], variants)
+
+
+def _variant(entry: Mapping[str, Any]) -> Variant:
+    _check_keys(entry, [f.name for f in fields(Variant)])
+    weight = entry.get("weight")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
+        raise ConfigError(f"a variant's weight must be a number above 0; got {weight!r}.")
+    if not isinstance(entry.get("name"), str) or not entry["name"]:
+        raise ConfigError(f"a variant's name must be text; got {entry.get('name')!r}.")
+    source = entry.get("source", "model")
+    if source not in get_args(Source):
+        raise ConfigError(f"variant source {source!r} is unknown. Use one of: {', '.join(get_args(Source))}.")
+    return Variant(entry["name"], float(weight), source, entry.get("version"))
+
+
+def _check_keys(body: Mapping[str, Any], known: list[str]) -> None:
+    for key in body:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise ConfigError(f"the experiments file has an unknown key {key!r}. The nearest is {near[0]!r}.")

@@ -1,0 +1,22 @@
+"""Stage: the order of a batch of candidate lists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from models.features import UserBatch
+from models.recommender import Candidates
+from serve_apps.live_bundles import LiveBundles
+
+
+class Ranking:
+    """Arrays in, arrays out; `version` says whose ranker."""
+
+    def __init__(self, registry_uri: str) -> None:
+        self._bundles = LiveBundles(registry_uri)
+
+    async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
+        """Each list best first by final score."""
+        recommender = await asyncio.to_thread(self._bundles.get, version)
+        return recommender.rank_batch(users, candidates)
