@@ -151,7 +151,7 @@ def collapse(rows: Sequence[int]) -> list[int]:
 def pad_history(rows: Sequence[int], length: int) -> NDArray[np.int32]:
     """The last `length` rows, newest last, padded in front with -1."""
     history = np.full(length, -1, dtype=np.int32)
-    tail = rows[-length:]
+    tail = rows[-length:] if length else []
     if len(tail):
         history[-len(tail) :] = tail
     return history
