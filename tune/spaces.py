@@ -14,10 +14,20 @@ def two_tower() -> Space:
     """What moves the two-tower model most: temperature, learning rates, width and negatives."""
     return {
         "model.embedding_dim": ray_tune.choice([32, 64, 96]),
-        "loss.temperature": ray_tune.loguniform(0.03, 0.3),
+        "model.temperature": ray_tune.loguniform(0.03, 0.3),
         "optimizer.table_learning_rate": ray_tune.loguniform(0.01, 0.3),
         "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 1e-2),
     }
 
 
-SPACES: dict[str, Callable[[], Space]] = {"two_tower": two_tower}
+def ranker() -> Space:
+    """Width, number of negatives and learning rates of the ranker."""
+    return {
+        "model.embedding_dim": ray_tune.choice([16, 32, 64]),
+        "model.num_negatives": ray_tune.choice([4, 8, 16]),
+        "optimizer.table_learning_rate": ray_tune.loguniform(0.01, 0.1),
+        "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 5e-3),
+    }
+
+
+SPACES: dict[str, Callable[[], Space]] = {"two_tower": two_tower, "ranker": ranker}

@@ -174,6 +174,11 @@ def _device(net: nn.Module) -> torch.device:
     return next(net.parameters()).device
 
 
+def metric_of(config: TwoTowerConfig | RankerConfig) -> str:
+    """Name of a model's validation score."""
+    return TwoTowerObjective.metric if isinstance(config, TwoTowerConfig) else RankerObjective.metric
+
+
 def make_objective(config: TwoTowerConfig | RankerConfig, *args: Any) -> Objective:
     """The objective of a model configuration."""
     if isinstance(config, TwoTowerConfig):

@@ -1,0 +1,46 @@
+"""The daily run: ingest what is new, train, evaluate, publish, and promote when better than the champion."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cluster.console import add_places, parser, run
+from cluster.lake import Lake
+from cluster.online_store import open_store
+from cluster.registry import Registry
+from cluster.settings import Settings
+from pipelines.evaluation.report import table
+from pipelines.recipes import load_recipe
+from pipelines.session import data_session
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Retrain and print the metrics."""
+    args_parser = parser("retrain", __doc__, "shoal retrain --source s3://logs/2026-01-31/")
+    args_parser.add_argument("--source", action="append", default=[], help="new logs beside the event log (repeatable)")
+    args_parser.add_argument("--recipe", default="two_tower", help="retrieval recipe (name or file)")
+    args_parser.add_argument("--ranker", default="ranker", help="ranker recipe (name or file), or `none`")
+    args_parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override the retrieval recipe")
+    add_places(args_parser, "lake", "runs", "registry")
+    return run(args_parser, _retrain, argv)
+
+
+def _retrain(args: argparse.Namespace) -> int:
+    from pipelines.retraining.retraining import retrain
+
+    retrieval = load_recipe(args.recipe, args.set)
+    ranker = None if args.ranker == "none" else load_recipe(args.ranker)
+    store = open_store(Settings().store_url)
+    with data_session():
+        done = retrain(
+            Lake(args.lake), store, Registry(args.registry), args.runs, retrieval=retrieval, ranker=ranker,
+            sources=args.source,
+        )  # fmt: skip
+    print(table(done.metrics))
+    print(f"\nversion {done.version}\n{'champion' if done.verdict.passed else 'not promoted'}: {done.verdict.reason}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

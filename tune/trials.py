@@ -1,0 +1,24 @@
+"""One trial: a whole training run of the recipe with the trial's settings; its epochs are what ASHA judges."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from cluster.lake import Lake
+from pipelines.learning.trainer import train
+from pipelines.recipes import Recipe, from_dict, to_dict
+from pipelines.overrides import apply_overrides
+
+
+def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """The recipe with `{"a.b": c}` set."""
+    overrides = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
+    return from_dict(apply_overrides(to_dict(recipe), overrides))
+
+
+def run_trial(settings: dict[str, Any], recipe: Recipe, lake_uri: str, runs_uri: str) -> None:
+    """Train; every epoch's metrics go to Ray Tune."""
+    train(with_settings(recipe, settings), Lake(lake_uri), runs_uri, callbacks=[TuneReportCallback()])
