@@ -12,7 +12,7 @@ from pipelines.evaluation.cases import EvaluationCase
 from pipelines.evaluation.evaluator import evaluate_bundle
 from pipelines.publication.gate import GUARDED
 
-WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
+WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 
 
 def fit_weight(folder: Path, cases: Sequence[EvaluationCase]) -> float:

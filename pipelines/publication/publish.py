@@ -26,7 +26,7 @@ from pipelines.publication.blend import fit_weight
 from pipelines.publication.gate import Verdict, judge
 
 MAX_CASES = 10_000
-_BLEND_CASES = 2_000
+_BLEND_CASES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
