@@ -44,9 +44,7 @@ class RedisStore:
     def __init__(self, url: str, seen_window_s: float = SEEN_WINDOW_S) -> None:
         self._args = (url, seen_window_s)
         self._window_ms = max(1, round(seen_window_s * 1_000))
-        self._redis: Any = redis.Redis.from_url(
-            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
-        )
+        self._redis: Any = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
         self._append = self._redis.register_script(APPEND)
         self._append_exposures = self._redis.register_script(APPEND_EXPOSURES)
         self._warm = self._redis.register_script(WARM)

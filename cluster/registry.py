@@ -1,7 +1,7 @@
 """The registry: published bundles by version, and the alias `champion` that names the one in use.
 
-    ROOT/bundles/<version>/manifest.json, …     written aside, visible in one step
-    ROOT/champion.json                          {"version", "previous": […]}
+ROOT/bundles/<version>/manifest.json, …     written aside, visible in one step
+ROOT/champion.json                          {"version", "previous": […]}
 """
 
 from __future__ import annotations

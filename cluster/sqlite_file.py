@@ -76,9 +76,7 @@ class SqliteFile:
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + BUSY_TIMEOUT_S
         while True:
-            db = sqlite3.connect(
-                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
+            db = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare(db)
             except sqlite3.OperationalError as error:
@@ -102,13 +100,10 @@ class SqliteFile:
         (found,) = db.execute("PRAGMA user_version").fetchone()
         if found > _SCHEMA_VERSION:
             raise StoreError(
-                f"online store {self._path} has schema {found}; this Shoal knows {_SCHEMA_VERSION}. "
-                "Update Shoal."
+                f"online store {self._path} has schema {found}; this Shoal knows {_SCHEMA_VERSION}. Update Shoal."
             )
         if found < _SCHEMA_VERSION:
-            db.executescript(
-                f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
-            )
+            db.executescript(f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
 
 
 class _Connection:

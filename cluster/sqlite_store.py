@@ -63,9 +63,7 @@ SELECT user_id, country, item_id, event_code, timestamp_us FROM users LEFT JOIN 
 WHERE user_id IN ({}) ORDER BY user_id, timestamp_us
 """
 # Twice as many as are added, so that the table shrinks to the window without a pause.
-_FORGET = (
-    "DELETE FROM seen WHERE offset IN (SELECT offset FROM seen WHERE offset < ? ORDER BY offset LIMIT ?)"
-)
+_FORGET = "DELETE FROM seen WHERE offset IN (SELECT offset FROM seen WHERE offset < ? ORDER BY offset LIMIT ?)"
 _MAX_PARAMETERS = 30_000
 _BOUND_EVERY = 16
 """One append in so many cuts its user's history: cutting reads the whole of it, and would double the cost."""

@@ -25,7 +25,8 @@ def filesystem(uri: str, settings: Settings | None = None) -> tuple[fsspec.Abstr
     if is_local(uri):
         return LocalFileSystem(), str(Path(uri.removeprefix("file://")).absolute())
     if not uri.startswith("s3://"):
-        return fsspec.core.url_to_fs(uri)
+        fs, path = fsspec.core.url_to_fs(uri)
+        return fs, str(path)
     endpoint = (settings or Settings()).s3_endpoint or os.environ.get("AWS_ENDPOINT_URL")
     options: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
     return s3fs.S3FileSystem(**options), uri.removeprefix("s3://")

@@ -6,8 +6,7 @@
     │   └── SchemaError           columns or types that do not fit a contract
     ├── BundleError               a bundle that is incomplete, altered, or of another feature spec
     ├── NotFoundError             a version, table or run that does not exist
-    ├── StoreError                the online store did not answer, or refused a write
-    └── GateRefused               a candidate that did not earn the champion alias
+    └── StoreError                the online store did not answer, or refused a write
 
 `assert` is kept for our own invariants; anything a user can cause is one of these.
 """
@@ -41,7 +40,3 @@ class NotFoundError(ShoalError, LookupError):
 
 class StoreError(ShoalError):
     """The online store did not answer, or refused a write. Whether it was taken is unknown: repeat it."""
-
-
-class GateRefused(ShoalError):
-    """The candidate is not better than the champion by the gate's rule."""

@@ -89,9 +89,7 @@ class Interaction:
             if getattr(self, name) is not None:
                 check_id(name, getattr(self, name))
         if self.position is not None and not 0 <= self.position <= MAX_POSITION:
-            raise InputError(
-                f"position must be 0 to {MAX_POSITION}; got {self.position}. Count from the top."
-            )
+            raise InputError(f"position must be 0 to {MAX_POSITION}; got {self.position}. Count from the top.")
 
     @property
     def timestamp_us(self) -> int:
@@ -135,9 +133,7 @@ def check_timestamp(value: datetime, now: datetime | None = None) -> datetime:
         raise InputError("timestamp has no time zone. Send UTC, for example 2026-01-31T12:00:00Z.")
     latest = (now or datetime.now(UTC)) + MAX_CLOCK_SKEW
     if not datetime(1970, 1, 1, tzinfo=UTC) <= value <= latest:
-        raise InputError(
-            f"timestamp {value.isoformat()} is not between 1970 and {latest:%Y-%m-%d}. Check its unit."
-        )
+        raise InputError(f"timestamp {value.isoformat()} is not between 1970 and {latest:%Y-%m-%d}. Check its unit.")
     return value
 
 

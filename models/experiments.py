@@ -1,16 +1,16 @@
 """A/B tests: which variant answers which user. Assignment is a hash, so it is sticky without being stored.
 
-    salt = "home-2026-01"
+salt = "home-2026-01"
 
-    [[variants]]
-    name = "popularity"
-    weight = 10
-    source = "popularity"
+[[variants]]
+name = "popularity"
+weight = 10
+source = "popularity"
 
-    [[variants]]
-    name = "model"
-    weight = 90
-    source = "model"            # version = "…" pins one; without it the champion answers
+[[variants]]
+name = "model"
+weight = 90
+source = "model"            # version = "…" pins one; without it the champion answers
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def parse_experiment(body: Mapping[str, Any]) -> Experiment:
     if len(set(names)) < len(names):
         raise ConfigError(f"variant names must differ; got {', '.join(names)}.")
     if not isinstance(body.get("salt"), str) or not body["salt"]:
-        raise ConfigError("the experiment has no salt. Add a line like: salt = \"home-2026-01\"")
+        raise ConfigError('the experiment has no salt. Add a line like: salt = "home-2026-01"')
     return Experiment(body["salt"], variants)
 
 

@@ -31,7 +31,9 @@ RANKER = "ranker.safetensors"
 _BATCH = 4_096
 
 
-def save_net(folder: Path, file: str, config: Any, sizes: TableSizes, weights: Mapping[str, Tensor], **extra: float) -> None:
+def save_net(
+    folder: Path, file: str, config: Any, sizes: TableSizes, weights: Mapping[str, Tensor], **extra: float
+) -> None:
     """Write weights and, beside them, what is needed to build the net again."""
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / file)
     body = {"config": asdict(config), "sizes": asdict(sizes), **extra}

@@ -54,11 +54,16 @@ def popular_lists(counts: pl.DataFrame, num_items: int) -> pa.Table:
     everywhere = counts.group_by("item_row").agg(pl.col("score").sum())
     unseen = pl.DataFrame({"item_row": np.arange(num_items)}).join(everywhere, on="item_row", how="anti")
     everywhere = pl.concat([everywhere, unseen.with_columns(pl.lit(0.0).alias("score"))], how="vertical_relaxed")
-    parts = [everywhere.with_columns(pl.lit(None, pl.String).alias("country")), counts.filter(pl.col("country").is_not_null())]
+    parts = [
+        everywhere.with_columns(pl.lit(None, pl.String).alias("country")),
+        counts.filter(pl.col("country").is_not_null()),
+    ]
     columns = ["country", "item_row", "score"]
     ranked = (
         pl.concat([part.select(columns) for part in parts], how="vertical_relaxed")
-        .with_columns((pl.col("score") / pl.max_horizontal(pl.col("score").sum().over("country"), 1e-12)).alias("score"))
+        .with_columns(
+            (pl.col("score") / pl.max_horizontal(pl.col("score").sum().over("country"), 1e-12)).alias("score")
+        )
         .sort(["score", "item_row"], descending=[True, False])
         .with_columns(pl.int_range(pl.len()).over("country").alias("rank"))
         .filter(pl.col("rank") < LIST_LENGTH)

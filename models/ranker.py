@@ -41,6 +41,8 @@ class Ranker(nn.Module):
         self.top = nn.Sequential(
             nn.Linear(_NUM_PAIRS + dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
         )
+        self._left: Tensor
+        self._right: Tensor
         left, right = torch.triu_indices(_NUM_VECTORS, _NUM_VECTORS, offset=1).unbind()
         self.register_buffer("_left", left, persistent=False)
         self.register_buffer("_right", right, persistent=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.errors import BundleError
 from models.features import FeatureSpec, UserBatch, collapse, pad_history
-from models.index import Vectors, VectorIndex
+from models.index import VectorIndex, Vectors
 from models.item_table import ItemTable
 from models.net_files import RANKER, RankerNet, TwoTowerNet
 from models.popularity import Popularity
@@ -122,14 +122,15 @@ class Recommender:
             ranked.append(Candidates(candidate.item_rows[order], scores[order]))
         return ranked
 
-    def score_pairs(
-        self, users: Sequence[UserState], item_ids: Sequence[Sequence[str]]
-    ) -> list[NDArray[np.float32]]:
+    def score_pairs(self, users: Sequence[UserState], item_ids: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
         """Final score of given items for each user; NaN for an item the bundle does not know."""
         vectors = self._two_tower.user_vectors(self.spec, self.batch(users))
         rows = [np.asarray([self.items.vocabulary.row(i) or 0 for i in ids], np.int64) for ids in item_ids]
         known = [np.asarray([self.items.vocabulary.row(i) is not None for i in ids], bool) for ids in item_ids]
-        scores = [self._index.vectors(r) @ v if len(r) else np.zeros(0, np.float32) for r, v in zip(rows, vectors, strict=True)]
+        scores = [
+            self._index.vectors(r) @ v if len(r) else np.zeros(0, np.float32)
+            for r, v in zip(rows, vectors, strict=True)
+        ]
         if self._ranker is not None and self._ranker.weight:
             logits = self._logits(self._ranker, self.batch(users), rows)
             scores = [s + np.float32(self._ranker.weight) * x for s, x in zip(scores, logits, strict=True)]
@@ -147,9 +148,7 @@ class Recommender:
         )
         return [Candidates.empty() if row is None else next(lists) for row in rows]
 
-    def popular(
-        self, country: str | None, k: int, exclude: AbstractSet[str] = frozenset()
-    ) -> Candidates:
+    def popular(self, country: str | None, k: int, exclude: AbstractSet[str] = frozenset()) -> Candidates:
         """Popular in the country, then everywhere. Excluded items return at the end rather than leave it empty."""
         rows, scores = self.popularity.top(country)
         barred = np.isin(rows, self.items.vocabulary.known_rows(list(exclude)))
@@ -184,4 +183,3 @@ class Recommender:
         rows = np.concatenate(item_rows)
         logits = ranker.logits(self.spec, self._features, users, owner, rows)
         return np.split(logits, np.cumsum([len(r) for r in item_rows])[:-1])
-

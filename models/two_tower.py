@@ -43,12 +43,14 @@ class TwoTower(nn.Module):
         """[batch, dim]; the residual path starts every user at the mean of their horizons."""
         parts = [pooled[name] for name in USER_FEATURES]
         base = (pooled["history"] + pooled["recent"] + pooled["last"]) / 3
-        return self.scale * F.normalize(base + self.user_tower(torch.cat(parts, dim=1)), dim=1)
+        vectors: Tensor = self.scale * F.normalize(base + self.user_tower(torch.cat(parts, dim=1)), dim=1)
+        return vectors
 
     def item_vectors(self, pooled: dict[str, Tensor], side: str = "item") -> Tensor:
         """[batch, dim] for one of `ITEM_SIDES`."""
         item, categories = pooled[side], pooled[f"{side}_categories"]
-        return self.scale * F.normalize(item + self.item_tower(torch.cat([item, categories], dim=1)), dim=1)
+        vectors: Tensor = self.scale * F.normalize(item + self.item_tower(torch.cat([item, categories], dim=1)), dim=1)
+        return vectors
 
 
 class _Tower(nn.Sequential):

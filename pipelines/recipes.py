@@ -117,7 +117,9 @@ def _build(cls: Any, values: dict[str, Any], prefix: str) -> Any:
     built = {}
     for name, value in values.items():
         hint = hints[name]
-        built[name] = _build(hint, value, f"{prefix}{name}.") if is_dataclass(hint) and isinstance(value, dict) else value
+        built[name] = (
+            _build(hint, value, f"{prefix}{name}.") if is_dataclass(hint) and isinstance(value, dict) else value
+        )
     try:
         return cls(**built)
     except TypeError as error:

@@ -21,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args_parser.add_argument("--source", action="append", default=[], help="new logs beside the event log (repeatable)")
     args_parser.add_argument("--recipe", default="two_tower", help="retrieval recipe (name or file)")
     args_parser.add_argument("--ranker", default="ranker", help="ranker recipe (name or file), or `none`")
-    args_parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override the retrieval recipe")
+    args_parser.add_argument(
+        "--set", action="append", default=[], metavar="A.B=C", help="override the retrieval recipe"
+    )
     add_places(args_parser, "lake", "runs", "registry")
     return run(args_parser, _retrain, argv)
 

@@ -15,8 +15,12 @@ from pipelines.session import data_session
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and print the run."""
     args_parser = parser("train", __doc__, "shoal train --recipe two_tower --set training.epochs=5")
-    args_parser.add_argument("--recipe", default="two_tower", help=f"one of {', '.join(RECIPES)}, or a recipe file (.json)")
-    args_parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override one setting of the recipe")
+    args_parser.add_argument(
+        "--recipe", default="two_tower", help=f"one of {', '.join(RECIPES)}, or a recipe file (.json)"
+    )
+    args_parser.add_argument(
+        "--set", action="append", default=[], metavar="A.B=C", help="override one setting of the recipe"
+    )
     args_parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
     args_parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_places(args_parser, "lake", "runs")

@@ -101,7 +101,12 @@ class _Stages:
 
 class _RouterDeployment(Router):
     def __init__(
-        self, registry: str, store: str, experiments: Path | None, retrieval: DeploymentHandle, ranking: DeploymentHandle
+        self,
+        registry: str,
+        store: str,
+        experiments: Path | None,
+        retrieval: DeploymentHandle,
+        ranking: DeploymentHandle,
     ) -> None:
         stages = _Stages(retrieval, ranking)
         super().__init__(registry, store, experiments, stages, stages)
@@ -128,9 +133,8 @@ class _GatewayDeployment:
         """Version of the champion in use."""
         return str(await self._router.champion.remote())
 
-    @serve.batch(
+    @serve.batch(  # type: ignore[untyped-decorator]
         max_batch_size=BATCH_SIZE, batch_wait_timeout_s=BATCH_WAIT_S, max_concurrent_batches=BATCHES_IN_FLIGHT
     )
     async def _batched(self, queries: list[HomeQuery | SimilarQuery]) -> list[Answer]:
         return list(await self._router.recommend.remote(queries))
-

@@ -26,7 +26,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name: value for name, value in scope["headers"]}
+        headers = dict(scope["headers"])
         refusal = self._refuse(scope, headers)
         if refusal is not None:
             await refusal(scope, receive, send)
@@ -47,12 +47,14 @@ class Door:
             return error_response(401, "no_key", "this server asks for a key. Send Authorization: Bearer KEY.")
         if _is_this_machine(scope):
             return None
-        return error_response(401, "no_key", "without SHOAL_API_KEYS the server answers on this machine only. Set keys.")
+        return error_response(
+            401, "no_key", "without SHOAL_API_KEYS the server answers on this machine only. Set keys."
+        )
 
     def _known(self, headers: dict[bytes, bytes]) -> bool:
         sent = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
         # Every key is compared, in constant time, so that timing tells nothing.
-        return any([hmac.compare_digest(sent, key) for key in self._keys])
+        return sum(hmac.compare_digest(sent, key) for key in self._keys) > 0
 
 
 def _is_this_machine(scope: Scope) -> bool:
@@ -61,9 +63,9 @@ def _is_this_machine(scope: Scope) -> bool:
     if client is None:  # a socket of this machine's file system
         return True
     try:
-        return ip_address(client[0]).is_loopback or (server is not None and client[0] == server[0])
+        return ip_address(client[0]).is_loopback or bool(server and client[0] == server[0])
     except ValueError:
-        return client[0] == "testclient"
+        return bool(client[0] == "testclient")
 
 
 async def _read_body(receive: Receive) -> bytes | None:

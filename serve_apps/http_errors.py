@@ -51,7 +51,9 @@ def install_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         hints = {404: "there is no such path. See /openapi.json.", 405: "this path does not take that method."}
         message = hints.get(error.status_code, str(error.detail))
-        return error_response(error.status_code, f"http_{error.status_code}", message, headers=dict(error.headers or {}))
+        return error_response(
+            error.status_code, f"http_{error.status_code}", message, headers=dict(error.headers or {})
+        )
 
     async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

@@ -25,7 +25,7 @@ from models.errors import StoreError
 from models.experiments import Experiment, Variant, load_experiment
 from models.exposures import Exposure
 from models.features import UserBatch
-from models.recommender import Candidates, Recommender
+from models.recommender import Candidates
 from models.user_state import UserState
 from models.vocabulary import Rows
 from serve_apps.answers import popular_items, recommended_items, similar_items
@@ -48,9 +48,7 @@ class Retriever(Protocol):
 class Ranker(Protocol):
     """The ranking stage, wherever it runs."""
 
-    async def rank(
-        self, version: str, users: UserBatch, candidates: Sequence[Candidates]
-    ) -> list[Candidates]: ...
+    async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,9 @@ class Router:
         except StoreError as error:
             _log.error("answering without the store: %s", error)
             return [UserState(user_id, now) for user_id in ids], True
-        return [_state(user_id, user, query, now) for user_id, user, query in zip(ids, found, queries, strict=True)], False
+        return [
+            _state(user_id, user, query, now) for user_id, user, query in zip(ids, found, queries, strict=True)
+        ], False
 
     async def _home(self, version: str, tasks: list[_Task], answers: list[Answer | None]) -> None:
         recommender = await asyncio.to_thread(self._bundles.get, version)

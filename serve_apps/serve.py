@@ -21,7 +21,9 @@ from serve_apps.environment import serve_environment
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve and wait."""
     settings = Settings()
-    args_parser = parser("serve", __doc__, "shoal serve --port 8000\n  curl 'localhost:8000/api/recommendations/home?user_id=42'")
+    args_parser = parser(
+        "serve", __doc__, "shoal serve --port 8000\n  curl 'localhost:8000/api/recommendations/home?user_id=42'"
+    )
     args_parser.add_argument("--host", default=settings.host, help=f"address to listen on (default: {settings.host})")
     args_parser.add_argument("--port", type=int, default=settings.port, help=f"port (default: {settings.port})")
     args_parser.add_argument("--experiments", type=Path, default=settings.experiments, help="experiments file (TOML)")
@@ -44,8 +46,12 @@ def _serve(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ray_session():
-        app.run(app.ServeArgs(registry=args.registry, experiments=args.experiments, stock=args.stock), args.host, args.port)
-        say(f"serving on http://{args.host}:{args.port}\n  GET  /api/recommendations/home?user_id=…\n  GET  /api/recommendations/similar?item_id=…")
+        app.run(
+            app.ServeArgs(registry=args.registry, experiments=args.experiments, stock=args.stock), args.host, args.port
+        )
+        say(
+            f"serving on http://{args.host}:{args.port}\n  GET  /api/recommendations/home?user_id=…\n  GET  /api/recommendations/similar?item_id=…"
+        )
         say("  POST /api/interactions\n  POST /api/feedback\n  GET  /api/health, /openapi.json\nCtrl-C stops it.")
         stop.wait()
         say("stopping")

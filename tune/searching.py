@@ -65,7 +65,7 @@ def write_recipe(result: SweepResult, path: Path) -> None:
 
 
 def _result(metric: str, recipe: Recipe, grid: Any) -> SweepResult:
-    trials = [
+    trials: list[dict[str, Any]] = [
         {"settings": dict(r.config), "score": float(r.metrics[metric]), "epochs": int(r.metrics["epoch"])}
         for r in grid
         if r.error is None and r.metrics and metric in r.metrics

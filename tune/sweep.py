@@ -38,7 +38,9 @@ def _sweep(args: argparse.Namespace) -> int:
         result = sweep(args.space, recipe, Lake(args.lake), args.runs, args.samples, args.concurrency, name)
     write_recipe(result, args.out)
     for trial in result.trials:
-        settings = "  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial["settings"].items())
+        settings = "  ".join(
+            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial["settings"].items()
+        )
         print(f"{result.metric} {trial['score']:.4f}  epochs {trial['epochs']}  {settings}")
     print(f"best recipe: {args.out}\n    next: shoal train --recipe {args.out}")
     return 0

@@ -9,8 +9,8 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from cluster.lake import Lake
 from pipelines.learning.trainer import train
-from pipelines.recipes import Recipe, from_dict, to_dict
 from pipelines.overrides import apply_overrides
+from pipelines.recipes import Recipe, from_dict, to_dict
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:

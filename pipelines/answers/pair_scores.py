@@ -1,4 +1,4 @@
-"""Scores for given pairs, part by part: a part of the pairs is read, its users' histories with it, and written in order."""
+"""Scores for given pairs, part by part: a part is read, its users' histories with it, and written in order."""
 
 from __future__ import annotations
 

@@ -110,4 +110,3 @@ def _rows(recommender: Recommender, user_ids: Sequence[str], answers: Sequence[C
             "score": pa.array(np.concatenate([answer.scores for answer in answers]), pa.float32()),
         }
     )
-

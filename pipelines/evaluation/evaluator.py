@@ -64,9 +64,7 @@ def evaluate(
     return metrics
 
 
-def _recommend_all(
-    name: str, recommend: Recommend, cases: Sequence[EvaluationCase], k: int
-) -> list[list[str]]:
+def _recommend_all(name: str, recommend: Recommend, cases: Sequence[EvaluationCase], k: int) -> list[list[str]]:
     lists: list[list[str]] = []
     with progress() as bar:
         task = bar.add_task(f"evaluate {name}", total=len(cases))

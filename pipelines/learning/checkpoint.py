@@ -1,6 +1,6 @@
 """A training checkpoint: every worker writes its own shards as safetensors, so no pickle and no gathering.
 
-    rank-0.safetensors, rank-1.safetensors, …    "net|NAME|ROW|COLUMN" and "state|NAME|KEY|ROW|COLUMN": a shard and its place
+    rank-0.safetensors, rank-1.safetensors, …    "net|NAME|ROW|COLUMN", "state|NAME|KEY|ROW|COLUMN": shards and places
     progress.json                                epochs done and the number of rank files (written by rank 0, last)
 
 Because each shard knows its place, any number of workers can restore what any other number wrote.
@@ -38,12 +38,21 @@ def save(folder: Path, rank: int, world_size: int, model: Any, optimizer: Any, p
     """Write this worker's part of the checkpoint."""
     shards = {f"net|{key}": tensor for key, tensor in _shards(model.state_dict())}
     for name, state in optimizer.state_dict()["state"].items():
-        shards |= {f"state|{key}": tensor for key, tensor in _shards({f"{name}{_SEPARATOR}{k}": v for k, v in state.items()})}
+        shards |= {
+            f"state|{key}": tensor for key, tensor in _shards({f"{name}{_SEPARATOR}{k}": v for k, v in state.items()})
+        }
     # Whole tensors are equal on every worker; one copy is enough.
     own = {key: t for key, t in shards.items() if rank == 0 or not key.endswith("|whole")}
-    save_file({key: t.detach().cpu().contiguous().clone() for key, t in own.items()}, folder / f"rank-{rank}.safetensors")
+    save_file(
+        {key: t.detach().cpu().contiguous().clone() for key, t in own.items()}, folder / f"rank-{rank}.safetensors"
+    )
     if rank == 0:
-        body = {"num_files": world_size, "epochs_done": progress.epochs_done, "best": progress.best, "best_epoch": progress.best_epoch}
+        body = {
+            "num_files": world_size,
+            "epochs_done": progress.epochs_done,
+            "best": progress.best,
+            "best_epoch": progress.best_epoch,
+        }
         (folder / _PROGRESS).write_text(json.dumps(body))
 
 
@@ -57,11 +66,15 @@ class Reader:
             paths = [folder / f"rank-{rank}.safetensors" for rank in range(body["num_files"])]
             self._files = [safe_open(path, framework="pt") for path in paths]
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise BundleError(f"checkpoint {folder.name} is half-written ({error}). Resume from the one before it.") from error
+            raise BundleError(
+                f"checkpoint {folder.name} is half-written ({error}). Resume from the one before it."
+            ) from error
         self._places: dict[str, list[tuple[Any, str]]] = {}
         for file in self._files:
-            for key in file.keys():  # noqa: SIM118 - not a mapping
-                self._places.setdefault(key.rsplit(_SEPARATOR, 2)[0] if not key.endswith("|whole") else key[:-6], []).append((file, key))
+            for key in file.keys():  # type: ignore[no-untyped-call]  # noqa: SIM118 - not a mapping
+                self._places.setdefault(
+                    key.rsplit(_SEPARATOR, 2)[0] if not key.endswith("|whole") else key[:-6], []
+                ).append((file, key))
 
     def net(self) -> dict[str, Tensor]:
         """Every weight whole, by its name in the unsharded net."""

@@ -62,7 +62,9 @@ def load_corpus(recipe: Recipe, lake: Lake) -> Corpus:
 
 def explode(block: pa.Table) -> pl.DataFrame:
     """One row an event from a block of sequences, users and times in order."""
-    frame = pl.DataFrame(block).rename({"item_ids": "item_id", "event_types": "event_type", "timestamps_us": "timestamp_us"})
+    frame = pl.DataFrame(block).rename(
+        {"item_ids": "item_id", "event_types": "event_type", "timestamps_us": "timestamp_us"}
+    )
     return frame.explode("item_id", "event_type", "timestamp_us")
 
 
@@ -75,7 +77,9 @@ def count_events(block: pa.Table, split: Split, end_us: int) -> pa.Table:
     age_days = (pl.lit(end_us) - pl.col("timestamp_us")) / _US_PER_DAY
     trained = pl.col("label") == TRAIN
     weight = pl.when(trained).then((-age_days * np.log(2) / HALF_LIFE_DAYS).exp()).otherwise(0.0)
-    grouped = events.group_by("country", "item_id").agg(trained.sum().cast(pl.Int64).alias("count"), weight.sum().alias("score"))
+    grouped = events.group_by("country", "item_id").agg(
+        trained.sum().cast(pl.Int64).alias("count"), weight.sum().alias("score")
+    )
     return grouped.to_arrow()
 
 

@@ -16,7 +16,9 @@ from pipelines.learning.corpus import explode
 from pipelines.learning.split import Split
 
 
-def encode(block: pa.Table, items: Vocabulary, users: Vocabulary, spec: FeatureSpec, split: Split) -> dict[str, NDArray[np.generic]]:
+def encode(
+    block: pa.Table, items: Vocabulary, users: Vocabulary, spec: FeatureSpec, split: Split
+) -> dict[str, NDArray[np.generic]]:
     """Columns `user_row`, `country_row` and, oldest first, the lists `item_rows`, `labels`, `timestamps_us`."""
     events = split.label(explode(block))
     rows = items.lookup(events["item_id"].to_arrow())

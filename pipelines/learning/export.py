@@ -23,7 +23,9 @@ from pipelines.learning.corpus import Corpus
 from pipelines.recipes import Recipe
 
 
-def export(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: Any, run_uri: str, weight: float = 0.0) -> None:
+def export(
+    recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: Any, run_uri: str, weight: float = 0.0
+) -> None:
     """Write `export/` of the run. `weight`: the ranker's share in the final score."""
     with checkpoint.as_directory() as folder, tempfile.TemporaryDirectory() as scratch:
         weights = Reader(Path(folder)).net()

@@ -1,4 +1,4 @@
-"""One worker's training loop: stream examples, step, validate, checkpoint, report; resume from the newest whole checkpoint."""
+"""One worker's training loop: stream, step, validate, checkpoint, report; resume from the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -97,7 +97,16 @@ class _Worker:
             )
             seconds = time.monotonic() - started
             metric = self._config.objective.metric
-            self._report({"epoch": epoch, "loss": loss, metric: score, "samples": samples, "samples_per_s": samples / seconds, "seconds": seconds})
+            self._report(
+                {
+                    "epoch": epoch,
+                    "loss": loss,
+                    metric: score,
+                    "samples": samples,
+                    "samples_per_s": samples / seconds,
+                    "seconds": seconds,
+                }
+            )
 
     def _epoch(self, epoch: int) -> tuple[float, int]:
         """Mean loss and number of examples, over all workers."""
@@ -108,7 +117,7 @@ class _Worker:
             inputs = self._config.objective.inputs(batch, rng).to(self._device)
             losses = self._config.objective.losses(self._model, inputs)
             self._optimizer.zero_grad()
-            (losses.mean() * weight).backward()
+            torch.autograd.backward(losses.mean() * weight)
             self._optimizer.step()
             totals += (float(losses.detach().sum()) * weight, len(batch) * weight)
             self._show(epoch, int(totals[1]))
@@ -116,10 +125,14 @@ class _Worker:
         return loss / max(samples, 1), int(samples)
 
     def _batches(self, epoch: int) -> Iterator[Examples]:
-        stream = ray.train.get_dataset_shard(DATASET).iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
+        stream = ray.train.get_dataset_shard(DATASET).iter_batches(
+            batch_size=None, batch_format="numpy", prefetch_batches=2
+        )
         training = self._recipe.training
         blocks = (examples_of(block) for block in stream)
-        return shuffled_batches(blocks, training.batch_size, training.shuffle_buffer, self._recipe.seed, epoch, self._rank)
+        return shuffled_batches(
+            blocks, training.batch_size, training.shuffle_buffer, self._recipe.seed, epoch, self._rank
+        )
 
     def _in_step(self, batches: Iterator[Examples]) -> Iterator[tuple[Examples, float]]:
         """Batches with weight 1; once this worker has none left, an empty-handed one of weight 0 until all are done.
@@ -144,9 +157,13 @@ class _Worker:
         self._model.eval()
         total = len(held_out.examples)
         mine = np.arange(self._rank, total, self._world)
-        padded = np.resize(mine, -(-total // self._world)) if len(mine) else np.zeros(-(-total // self._world), np.int64)
+        padded = (
+            np.resize(mine, -(-total // self._world)) if len(mine) else np.zeros(-(-total // self._world), np.int64)
+        )
         part = HeldOut(held_out.examples.take(padded), [held_out.seen[i] for i in padded])
-        scores = self._config.objective.scores(self._model.module, part, generator(self._recipe.seed, "validation", epoch))
+        scores = self._config.objective.scores(
+            self._model.module, part, generator(self._recipe.seed, "validation", epoch)
+        )
         score, count = self._sum(np.asarray([scores[: len(mine)].sum(), len(mine)]))
         return float(score / count)
 
@@ -176,10 +193,15 @@ def _reported() -> list[ray.train.Checkpoint]:
     latest = ray.train.get_checkpoint()
     if latest is None:
         return []
-    return [latest, *(r.checkpoint for r in reversed(ray.train.get_all_reported_checkpoints()) if r.checkpoint.path != latest.path)]
+    return [
+        latest,
+        *(r.checkpoint for r in reversed(ray.train.get_all_reported_checkpoints()) if r.checkpoint.path != latest.path),
+    ]
 
 
 def _blank(history_length: int) -> Examples:
     """One example of nothing, to keep step with the other workers."""
     zero = np.zeros(1, np.int64)
-    return examples_of({"user": zero, "country": zero, "now_us": zero, "item": zero, "history": np.full((1, history_length), -1)})
+    return examples_of(
+        {"user": zero, "country": zero, "now_us": zero, "item": zero, "history": np.full((1, history_length), -1)}
+    )

@@ -67,7 +67,14 @@ class TwoTowerObjective:
 
     metric = "ndcg@10"
 
-    def __init__(self, config: TwoTowerConfig, sizes: TableSizes, features: ItemFeatures, counts: NDArray[np.int64], recent_length: int) -> None:
+    def __init__(
+        self,
+        config: TwoTowerConfig,
+        sizes: TableSizes,
+        features: ItemFeatures,
+        counts: NDArray[np.int64],
+        recent_length: int,
+    ) -> None:
         self._config, self._sizes, self._features, self._recent = config, sizes, features, recent_length
         smoothed = counts + 1.0
         self._share = torch.from_numpy(smoothed / smoothed.sum()).float()
@@ -123,7 +130,14 @@ class RankerObjective:
 
     metric = "auc"
 
-    def __init__(self, config: RankerConfig, sizes: TableSizes, features: ItemFeatures, counts: NDArray[np.int64], recent_length: int) -> None:
+    def __init__(
+        self,
+        config: RankerConfig,
+        sizes: TableSizes,
+        features: ItemFeatures,
+        counts: NDArray[np.int64],
+        recent_length: int,
+    ) -> None:
         self._config, self._sizes, self._features, self._recent = config, sizes, features, recent_length
         self._cumulative = np.cumsum((counts + 1.0) / (counts + 1.0).sum())
         self._candidates = candidate_names(config.num_negatives)
@@ -143,7 +157,9 @@ class RankerObjective:
         looked_up = user_features(examples.users, self._recent)
         for column, name in enumerate(self._candidates):
             looked_up |= item_side(name, self._features, items[:, column])
-        dense = np.stack([dense_features(examples.users, self._features, items[:, c]) for c in range(items.shape[1])], axis=1)
+        dense = np.stack(
+            [dense_features(examples.users, self._features, items[:, c]) for c in range(items.shape[1])], axis=1
+        )
         accidental = torch.from_numpy(negatives == examples.items[:, None])
         tensors: dict[str, Tensor] = {"dense": torch.from_numpy(dense), "accidental": accidental}
         return Inputs(to_kjt(looked_up, self._keys, len(examples)), tensors)

@@ -55,7 +55,9 @@ def _follow(run_uri: str, name: str, epochs: int, on_epoch: OnEpoch | None, stop
                     on_epoch(record)
             live = read_json(run_uri, "live.json")
             if live is not None:
-                bar.update(task, description=f"{name}: epoch {live['epoch']}", total=live["total"], completed=live["samples"])
+                bar.update(
+                    task, description=f"{name}: epoch {live['epoch']}", total=live["total"], completed=live["samples"]
+                )
             if last:
                 return
 

@@ -1,9 +1,9 @@
 """The folder of one training run.
 
-    config.json     the whole recipe                 data.json      the data it was trained on
-    sharding.txt    how the tables were sharded      live.json      samples of the epoch in progress
-    metrics.json    one record an epoch              export/        the files of a bundle, once the run has finished
-    checkpoints/    written by Ray Train, one an epoch
+config.json     the whole recipe                 data.json      the data it was trained on
+sharding.txt    how the tables were sharded      live.json      samples of the epoch in progress
+metrics.json    one record an epoch              export/        the files of a bundle, once the run has finished
+checkpoints/    written by Ray Train, one an epoch
 """
 
 from __future__ import annotations

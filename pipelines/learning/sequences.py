@@ -42,12 +42,16 @@ def sequences(lake: Lake, seed: int, users: Collection[str] | None = None) -> Da
     num_buckets = max(_MIN_BUCKETS, num_events // _ROWS_PER_BUCKET)
     wanted = ray.put(pa.array(sorted(users), pa.string())) if users is not None else None
     rows = _read(lake, Table.INTERACTIONS, _EVENT_COLUMNS).map_batches(
-        _bucketed, batch_format="pyarrow", fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
+        _bucketed,
+        batch_format="pyarrow",
+        fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
         batch_size=None,
     )
     if lake.exists(Table.USERS):
         profiles = _read(lake, Table.USERS, ["user_id", "country"]).map_batches(
-            _bucketed, batch_format="pyarrow", fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
+            _bucketed,
+            batch_format="pyarrow",
+            fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
             batch_size=None,
         )
         rows = rows.union(profiles)
@@ -81,9 +85,7 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
 
 
 def _read(lake: Lake, table: Table, columns: list[str]) -> Dataset:
-    return ray.data.read_delta(
-        lake.table_uri(table), storage_options=lake.storage_options, columns=columns
-    )
+    return ray.data.read_delta(lake.table_uri(table), storage_options=lake.storage_options, columns=columns)
 
 
 def _bucketed(rows: pa.Table, num_buckets: int, seed: int, wanted: ray.ObjectRef | None) -> pa.Table:

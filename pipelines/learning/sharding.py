@@ -49,6 +49,6 @@ def describe_plan(model: DistributedModelParallel) -> str:
     parts = [
         f"{table} {spec.sharding_type}/{spec.compute_kernel}"
         for module in model.plan.plan.values()
-        for table, spec in module.items()  # type: ignore[attr-defined]
+        for table, spec in module.items()
     ]
     return ", ".join(parts)

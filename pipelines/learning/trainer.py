@@ -40,7 +40,7 @@ class TrainedRun:
     epochs: list[dict[str, float]]
 
 
-class UnevenSplit(DataConfig):  # type: ignore[misc]
+class UnevenSplit(DataConfig):
     """Streams each example to exactly one worker. Ray Train's own split makes the parts equal by dropping rows."""
 
     def configure(self, datasets: dict[str, Dataset], world_size: int, *_: Any, **__: Any) -> list[dict[str, Any]]:
@@ -71,7 +71,9 @@ def train(
     write_json(uri, "config.json", to_dict(recipe))
     write_json(uri, "data.json", corpus.snapshot)
     encoded = _encode(recipe, corpus)
-    sizes = TableSizes(corpus.users.num_rows, len(corpus.items), recipe.features.country_buckets, recipe.features.category_buckets)
+    sizes = TableSizes(
+        corpus.users.num_rows, len(corpus.items), recipe.features.country_buckets, recipe.features.category_buckets
+    )
     objective = make_objective(
         recipe.model, sizes, corpus.items.features(recipe.features), corpus.items.counts, recipe.features.recent_length
     )

@@ -25,13 +25,13 @@ def retrain(
     retrieval: Recipe,
     ranker: Recipe | None,
     sources: Sequence[str] = (),
-    options: IngestOptions = IngestOptions(),
+    options: IngestOptions | None = None,
 ) -> Published:
     """The event log and the `sources` go into the lake first; the store learns what only the lake knew."""
     drained = sink(store, lake)
     say(f"event log: {drained.num_interactions:,} interactions, {drained.num_exposures:,} exposures into the lake")
     for source in sources:
-        say(str(ingest(source, lake, options)))
+        say(str(ingest(source, lake, options or IngestOptions())))
     if sources:
         warm(lake, store)
     retrieval_run = train(retrieval, lake, runs_uri)

@@ -96,7 +96,9 @@ def people(settings: Settings) -> list[Person]:
     titles = pl.DataFrame(lake.read(Table.ITEMS, ["item_id", "title"]))
     liked = events.filter(~pl.col("event_type").is_in([EventType.DISLIKE.value, EventType.HIDE.value]))
     named = liked.join(titles, on="item_id", how="left").with_columns(pl.coalesce("title", "item_id").alias("name"))
-    newest_first = named.sort("timestamp", descending=True).unique(["user_id", "item_id"], keep="first", maintain_order=True)
+    newest_first = named.sort("timestamp", descending=True).unique(
+        ["user_id", "item_id"], keep="first", maintain_order=True
+    )
     users = newest_first.group_by("user_id", maintain_order=True).agg("name")
     chosen = users.filter(pl.col("name").list.len() >= _MIN_HISTORY).sort("user_id").head(_PEOPLE)
     return [Person(user_id, tuple(names)) for user_id, names in chosen.iter_rows()]

@@ -36,8 +36,7 @@ Batch = Sequence[Interaction]
 
 def _events(name: str) -> list[Interaction]:
     return [
-        event(f"{name}-{n}", user=f"user-{n % NUM_USERS}", item=f"item-{n % 997}", at_s=n)
-        for n in range(NUM_EVENTS)
+        event(f"{name}-{n}", user=f"user-{n % NUM_USERS}", item=f"item-{n % 997}", at_s=n) for n in range(NUM_EVENTS)
     ]
 
 
@@ -58,10 +57,7 @@ def _reads_a_second(read: Callable[[Sequence[str]], list[OnlineUser]]) -> float:
 
 
 def _from_nothing(user_ids: Sequence[str]) -> list[OnlineUser]:
-    return [
-        OnlineUser(tuple(HistoryEvent("item", EventType.CLICK, n) for n in range(HISTORY_LIMIT)))
-        for _ in user_ids
-    ]
+    return [OnlineUser(tuple(HistoryEvent("item", EventType.CLICK, n) for n in range(HISTORY_LIMIT))) for _ in user_ids]
 
 
 def _check(name: str, store: OnlineStore, write: Callable[[Batch], object]) -> None:

@@ -71,9 +71,7 @@ def _append_all(store: OnlineStore, start: int, answers: Connection) -> None:
     """Runs in a process of its own: events start … start+199, each of them offered by two processes."""
     num_taken = 0
     for first in range(start, start + 200, 5):
-        num_taken += sum(
-            store.append([event(n, user=f"user-{n % 7}", at_s=n) for n in range(first, first + 5)])
-        )
+        num_taken += sum(store.append([event(n, user=f"user-{n % 7}", at_s=n) for n in range(first, first + 5)]))
     answers.send(num_taken)
 
 
@@ -140,9 +138,7 @@ class OnlineStoreSuite:
         store.append([event(f"hide-{n}", kind=EventType.HIDE, at_s=10 + n) for n in range(HISTORY_LIMIT)])
         assert len(store.users(["ann"])[0].history) == 2 * HISTORY_LIMIT
 
-    def test_a_hide_is_in_the_very_next_read_of_another_client(
-        self, store: OnlineStore, address: str
-    ) -> None:
+    def test_a_hide_is_in_the_very_next_read_of_another_client(self, store: OnlineStore, address: str) -> None:
         other: OnlineStore = self.store_type(address)
         other.users(["ann"])
         for number in range(20):
@@ -211,10 +207,7 @@ class OnlineStoreSuite:
         live = event("live", at_s=50, country="NL")
         store.append([live])
         again = HistoryEvent(live.item_id, live.event_type, live.timestamp_us)
-        old = [
-            HistoryEvent(f"old-{n}", EventType.VIEW, live.timestamp_us - 1_000_000 * (9 - n))
-            for n in range(9)
-        ]
+        old = [HistoryEvent(f"old-{n}", EventType.VIEW, live.timestamp_us - 1_000_000 * (9 - n)) for n in range(9)]
         newer = HistoryEvent("newer", EventType.LIKE, live.timestamp_us + 1)
         lake = {
             "ann": OnlineUser((*old, again, newer), "BE"),

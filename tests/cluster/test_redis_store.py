@@ -27,7 +27,7 @@ class TestRedisStore(OnlineStoreSuite):
     store_type = RedisStore
 
     @pytest.fixture
-    def address(self, redis_url: str, client: redis.Redis) -> str:  # noqa: ARG002  (empties the server)
+    def address(self, redis_url: str, client: redis.Redis) -> str:
         return redis_url
 
 
@@ -41,9 +41,7 @@ def test_every_key_of_a_user_has_an_end(redis_url: str, client: redis.Redis) -> 
         assert 0 < client.ttl(f"{PREFIX}{name}:ann") <= HISTORY_LIFE_S
 
 
-def test_offsets_go_on_above_those_of_a_server_that_lost_everything(
-    redis_url: str, client: redis.Redis
-) -> None:
+def test_offsets_go_on_above_those_of_a_server_that_lost_everything(redis_url: str, client: redis.Redis) -> None:
     store = RedisStore(redis_url)
     store.append([event(1)])
     before = store.read_log(0, 1)[0].offset

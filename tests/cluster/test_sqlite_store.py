@@ -53,9 +53,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     store = SqliteStore(path)
     store.append([event(1)])
     with sqlite3.connect(path) as db:
-        db.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT raise(ABORT, 'disk is full'); END"
-        )
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT raise(ABORT, 'disk is full'); END")
     with pytest.raises(StoreError, match="disk is full"):
         store.append([event(2), event(3)])
     with sqlite3.connect(path) as db:

@@ -91,9 +91,7 @@ def test_a_crash_before_the_trim_replays_as_a_no_op(store: SqliteStore, path: st
     check(lake, 5)
 
 
-def test_a_crash_between_the_tables_and_a_longer_log_move_nothing_twice(
-    store: SqliteStore, lake: Lake
-) -> None:
+def test_a_crash_between_the_tables_and_a_longer_log_move_nothing_twice(store: SqliteStore, lake: Lake) -> None:
     fill(store, range(5))
     with pytest.raises(Crash):
         sink(store, CrashingLake(lake.uri))
