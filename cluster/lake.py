@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
 
+from cluster.lake_parts import Part
 from cluster.settings import Settings
 from cluster.storage import delta_options, is_local, join
 from models.errors import NotFoundError
@@ -70,7 +73,7 @@ class Lake:
         days, counts = actions["partition.date"].to_pylist(), actions["num_records"].to_pylist()
         rows: dict[date, int] = {}
         for day, count in zip(days, counts, strict=True):
-            day = day if isinstance(day, date) else date.fromisoformat(day)
+            day = _day(day)
             rows[day] = rows.get(day, 0) + count
         return rows
 
@@ -128,21 +131,53 @@ class Lake:
             return rows.num_rows
         delta = self._must_open(table)
         content = [name for name in spec.schema.names if name not in (spec.key, "updated_at")]
-        changed = " OR ".join(f"s.{name} IS DISTINCT FROM t.{name}" for name in content)
+        changed = " OR ".join(f"(s.{name} IS DISTINCT FROM t.{name})" for name in content)
         merge = delta.merge(
             _conform(rows, spec.schema), f"s.{spec.key} = t.{spec.key}", source_alias="s", target_alias="t"
         )
         metrics = merge.when_matched_update_all(changed).when_not_matched_insert_all().execute()
         return int(metrics["num_target_rows_inserted"]) + int(metrics["num_target_rows_updated"])
 
+    def parts(self, table: Table, days: Collection[date] | None = None) -> list[Part]:
+        """Files of the newest version, or only those of the given `date` partitions; from the log alone."""
+        delta = self._open(table)
+        if delta is None:
+            return []
+        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+        parts = [
+            Part(
+                a["path"], _day(a.get("partition.date")), a["num_records"], a["size_bytes"], _ms(a["modification_time"])
+            )
+            for a in actions
+        ]
+        return parts if days is None else [part for part in parts if part.day in days]
+
+    def commit(self, table: Table, parts: Sequence[Part], transaction: AppTransaction) -> bool:
+        """Add files that `write_part` wrote, in one commit. False when `transaction` does not fit (any more)."""
+        self._prepare()
+        spec = TABLES[table]
+        delta = self._open(table) or self._create(table)
+        applied = _applied(delta, transaction.app_id)
+        if applied >= transaction.version or transaction.after not in (None, applied):
+            return False
+        actions: list[AddAction | RemoveAction] = [
+            AddAction(p.path, p.num_bytes, p.partition_values, p.written_ms, True, p.stats) for p in parts
+        ]
+        properties = CommitProperties(app_transactions=[Transaction(transaction.app_id, transaction.version)])
+        try:
+            delta.create_write_transaction(
+                actions, "append", spec.schema, list(spec.partition_by), commit_properties=properties
+            )
+        except CommitFailedError:  # another writer of this application came between
+            return False
+        return True
+
     def applied(self, table: Table, app_id: str) -> int:
         """Version of the last batch that writer `app_id` committed; -1 when none."""
         delta = self._open(table)
         return -1 if delta is None else _applied(delta, app_id)
 
-    def _append_once(
-        self, table: Table, rows: pa.Table | pa.RecordBatchReader, transaction: AppTransaction
-    ) -> bool:
+    def _append_once(self, table: Table, rows: pa.Table | pa.RecordBatchReader, transaction: AppTransaction) -> bool:
         # Check and commit work on one snapshot: Delta refuses the commit when another batch of the writer
         # came between. An empty first version gives two first writers a snapshot to disagree on.
         delta = self._open(table) or self._create(table)
@@ -202,6 +237,15 @@ class Lake:
 def _applied(delta: DeltaTable, app_id: str) -> int:
     found = delta.transaction_version(app_id)
     return -1 if found is None else found
+
+
+def _day(value: Any) -> Any:
+    """A partition value of the log, which is text or a date by the version that wrote it."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _ms(value: datetime | int) -> int:
+    return int(value.timestamp() * 1000 if isinstance(value, datetime) else value)
 
 
 def _present(delta: DeltaTable, fields: Sequence[pa.Field]) -> list[str]:

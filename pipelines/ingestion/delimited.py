@@ -1,0 +1,158 @@
+"""Rows of delimited text (CSV, `::`, tabs, bars) by Arrow's reader: ragged rows and foreign bytes set apart."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from cluster.storage import filesystem
+from models.errors import SchemaError
+from pipelines.ingestion.chunks import ROW, BadRow, Chunk, record, to_columns
+from pipelines.ingestion.layout import SourceFile, multi_line
+from pipelines.ingestion.splits import Split
+from pipelines.ingestion.text_blocks import BLOCK_BYTES, text_blocks
+
+_UNIT_SEPARATOR = b"\x1f"
+"""Stands in for separators of more than one character, which Arrow's reader does not have."""
+_MAX_HEADER_BYTES = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+def header(file: SourceFile) -> tuple[str, ...]:
+    """Column names of the file, from its layout or its first line; empty for an empty file."""
+    if file.layout.names is not None:
+        return file.layout.names
+    fs, path = filesystem(file.uri)
+    compression = "gzip" if file.uri.endswith(".gz") else None
+    with fs.open(path, "rb", compression=compression) as raw:
+        line = raw.readline(_MAX_HEADER_BYTES).removeprefix(_BOM)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise SchemaError(f"the header of {file.uri} is not UTF-8: {line[:80]!r}. Save the file as UTF-8.") from None
+    names = next(
+        csv.reader(
+            [text], delimiter=file.layout.separator, quoting=csv.QUOTE_MINIMAL if file.layout.quoted else csv.QUOTE_NONE
+        ),
+        [],
+    )
+    names = [name.partition(":")[0].strip() if file.layout.typed_header else name.strip() for name in names]
+    if len(set(names)) < len(names):
+        raise SchemaError(f"the header of {file.uri} names a column twice: {', '.join(names)}. Give each its own name.")
+    return tuple(names)
+
+
+def read_delimited(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[Chunk]:
+    """Chunks of one split; every column is text, an empty field is null."""
+    layout, table = split.file.layout, split.file.table
+    num_before = 0
+    skip_header = layout.names is None and split.start == 0
+    for block in text_blocks(split, block_bytes):
+        text = block
+        if skip_header:
+            text = block[block.find(b"\n") + 1 or len(block) :]
+            skip_header = False
+        fields, bad = _parse(text, split.file)
+        num_rows = len(fields) + len(bad)
+        numbers = np.delete(np.arange(1, num_rows + 1), [number - 1 for number in bad])
+        frame, foreign = _decode(fields, pl.Series(ROW, numbers + num_before, dtype=pl.Int64))
+        broken = [BadRow(number + num_before, *what) for number, what in sorted(bad.items())]
+        yield Chunk(to_columns(frame, table, layout), broken + foreign)
+        num_before += num_rows
+
+
+def _parse(text: bytes, file: SourceFile) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
+    """Fields as bytes, and by row number the reason and text of rows that have no such fields."""
+    layout = file.layout
+    if layout.encoding != "utf-8":
+        text = text.decode(layout.encoding).encode()
+    separator = layout.separator
+    if len(separator) > 1:
+        text, separator = text.replace(separator.encode(), _UNIT_SEPARATOR), _UNIT_SEPARATOR.decode()
+    text, unclosed = _without_unclosed(text, file)
+    ragged: list[tuple[int, str, str]] = []
+
+    def set_apart(row: Any) -> str:
+        reason = f"columns: row has {row.actual_columns} fields, the header {row.expected_columns}"
+        ragged.append((row.number, reason, row.text.replace(_UNIT_SEPARATOR.decode(), layout.separator)))
+        return "skip"
+
+    if not text:
+        return pa.table({name: pa.array([], pa.binary()) for name in file.names}), unclosed
+    fields = pa_csv.read_csv(
+        pa.BufferReader(text),
+        # One thread and one block: only so are the rows numbered.
+        pa_csv.ReadOptions(column_names=file.names, use_threads=False, block_size=len(text) + 1),
+        pa_csv.ParseOptions(
+            delimiter=separator,
+            quote_char='"' if layout.quoted else False,
+            newlines_in_values=True,
+            invalid_row_handler=set_apart,
+        ),
+        pa_csv.ConvertOptions(
+            check_utf8=False, column_types=dict.fromkeys(file.names, pa.binary()), strings_can_be_null=False
+        ),
+    )
+    return fields, {**_renumbered(ragged, unclosed), **unclosed}
+
+
+def _without_unclosed(text: bytes, file: SourceFile) -> tuple[bytes, dict[int, tuple[str, str]]]:
+    """The text without the lines that open a quote and do not close it: they would swallow the rows behind them."""
+    if not file.layout.quoted or b'"' not in text:
+        return text, {}
+    if multi_line(file) and text.count(b'"') % 2 == 0:
+        return text, {}
+    lines = [line for line in text.split(b"\n") if line.strip(b"\r")]
+    odd = {number: line for number, line in enumerate(lines, start=1) if line.count(b'"') % 2}
+    if not odd:
+        return text, {}
+    kept = b"\n".join(line for number, line in enumerate(lines, start=1) if number not in odd)
+    reason = "columns: a quote is opened and not closed on its line"
+    return kept, {number: (reason, line.decode(errors="replace")) for number, line in odd.items()}
+
+
+def _renumbered(ragged: list[tuple[int, str, str]], taken: dict[int, tuple[str, str]]) -> dict[int, tuple[str, str]]:
+    """Ragged rows by their number in the text from which the rows `taken` were already removed."""
+    by_number, shift, left = {}, 0, sorted(taken)
+    for number, reason, text in ragged:
+        while shift < len(left) and left[shift] <= number + shift:
+            shift += 1
+        by_number[number + shift] = (reason, text)
+    return by_number
+
+
+def _decode(fields: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, list[BadRow]]:
+    """Text columns and `ROW`; rows with bytes that are not UTF-8 apart."""
+    foreign: dict[int, str] = {}
+    columns = {}
+    for name in fields.column_names:
+        column = fields[name].combine_chunks()
+        try:
+            text = column.cast(pa.string())
+        except pa.ArrowInvalid:
+            values = column.to_pylist()
+            foreign |= {i: name for i, value in enumerate(values) if not _is_utf8(value)}
+            text = pa.array([value.decode(errors="replace") for value in values], pa.string())
+        columns[name] = pl.Series(text)
+    frame = pl.DataFrame(columns).with_columns(pl.all().replace("", None)).with_columns(rows)
+    if not foreign:
+        return frame, []
+    at = sorted(foreign)
+    records = record(frame[at])
+    bad = [BadRow(rows[i], f"encoding: {foreign[i]} is not UTF-8", text) for i, text in zip(at, records, strict=True)]
+    good = np.delete(np.arange(len(frame)), at)
+    return frame[good], bad
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

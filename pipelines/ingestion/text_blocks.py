@@ -1,0 +1,71 @@
+"""The text of a split as blocks of whole rows, whatever lies at its borders and however large the file."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from typing import IO, cast
+
+from cluster.storage import filesystem
+from models.errors import InputError
+from pipelines.ingestion.layout import multi_line
+from pipelines.ingestion.splits import Split
+
+BLOCK_BYTES = 16 << 20
+_MAX_BLOCK_BYTES = 256 << 20
+"""A row longer than this is not text of ours."""
+
+
+def text_blocks(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Blocks that end with a row's end. `InputError` for a row without end, `OSError` or `EOFError` from the file."""
+    quoted = multi_line(split.file)
+    fs, path = filesystem(split.file.uri)
+    with fs.open(path, "rb") as raw:
+        if split.file.uri.endswith(".gz"):
+            with gzip.open(raw) as text:
+                yield from _blocks(cast(IO[bytes], text), None, quoted, block_bytes)
+            return
+        start = _next_line(raw, split.start)
+        stop = _next_line(raw, split.stop)
+        raw.seek(start)
+        yield from _blocks(raw, max(0, stop - start), quoted, block_bytes)
+
+
+def _next_line(raw: IO[bytes], at: int) -> int:
+    """The first beginning of a line at or after `at`."""
+    if at == 0:
+        return 0
+    raw.seek(at - 1)
+    raw.readline()
+    return raw.tell()
+
+
+def _blocks(text: IO[bytes], left: int | None, quoted: bool, block_bytes: int) -> Iterator[bytes]:
+    """`left`: bytes to read, None for all there are."""
+    held = b""
+    while piece := text.read(block_bytes if left is None else min(block_bytes, left)):
+        left = None if left is None else left - len(piece)
+        held += piece
+        end = _rows_end(held, quoted)
+        if end:
+            yield held[:end]
+            held = held[end:]
+        elif len(held) > _MAX_BLOCK_BYTES:
+            raise InputError(f"a row is longer than {_MAX_BLOCK_BYTES >> 20} MiB. Is this a text file?")
+    if held:
+        yield held
+
+
+def _rows_end(text: bytes, quoted: bool) -> int:
+    """Where the last whole row ends. A line break within quotes (an odd number of them before it) ends no row."""
+    last = end = text.rfind(b"\n") + 1
+    if not quoted:
+        return end
+    num_quotes = text.count(b'"', 0, end)
+    for _ in range(1_000):
+        if num_quotes % 2 == 0:
+            return end
+        before = text.rfind(b"\n", 0, end - 1) + 1
+        num_quotes -= text.count(b'"', before, end)
+        end = before
+    return last  # a stray quote: no use in looking further
