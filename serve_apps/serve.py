@@ -17,6 +17,13 @@ from models.errors import NotFoundError
 from models.experiments import load_experiment
 from serve_apps.environment import serve_environment
 
+_ROUTES = """\
+  GET  /api/recommendations/home?user_id=…
+  GET  /api/recommendations/similar?item_id=…
+  POST /api/interactions
+  POST /api/feedback
+  GET  /api/health, /openapi.json"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve and wait."""
@@ -49,10 +56,7 @@ def _serve(args: argparse.Namespace) -> int:
         app.run(
             app.ServeArgs(registry=args.registry, experiments=args.experiments, stock=args.stock), args.host, args.port
         )
-        say(
-            f"serving on http://{args.host}:{args.port}\n  GET  /api/recommendations/home?user_id=…\n  GET  /api/recommendations/similar?item_id=…"
-        )
-        say("  POST /api/interactions\n  POST /api/feedback\n  GET  /api/health, /openapi.json\nCtrl-C stops it.")
+        say(f"serving on http://{args.host}:{args.port}\n{_ROUTES}\nCtrl-C stops it.")
         stop.wait()
         say("stopping")
         app.shutdown()

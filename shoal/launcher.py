@@ -51,7 +51,7 @@ def _help() -> str:
 
 
 def _find_code() -> None:
-    """Our packages lie beside this one in a checkout, under `app` in an installed wheel; Ray's workers need them too."""
+    """Our packages lie beside this one in a checkout, under `app` in a wheel; Ray's workers need them too."""
     here = Path(__file__).resolve().parent
     root = str(here / "app" if (here / "app").is_dir() else here.parent)
     sys.path.insert(0, root)

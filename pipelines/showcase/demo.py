@@ -32,9 +32,8 @@ def run_demo(home: Path, source: Source, port: int, *, check: bool) -> int:
     with serving(environment, free_port(port), settings.home / "server.log") as client:
         show_metrics(console, published.metrics)
         changed = tell(console, client, people(settings))
-        console.print(
-            f"\n[bold]{'Done' if changed else 'FAILED: the row did not change'}[/bold] after {monotonic() - started:.0f} s"
-        )
+        verdict = "Done" if changed else "FAILED: the row did not change"
+        console.print(f"\n[bold]{verdict}[/bold] after {monotonic() - started:.0f} s")
         if not check:
             _stay(console, client, environment)
     return 0 if changed else 1
