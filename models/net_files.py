@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -109,6 +110,6 @@ def _describe(folder: Path, file: str) -> dict[str, Any]:
 def _fill(net: Net, path: Path) -> Net:
     try:
         net.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        raise BundleError(f"weights {path.name} do not fit their net. Publish the bundle again.") from error
+    except (RuntimeError, SafetensorError) as error:
+        raise BundleError(f"weights {path.name} are unreadable or do not fit their net. Publish the bundle again.") from error
     return net

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -59,6 +60,8 @@ class Recommender:
         self._index = VectorIndex.load(folder / INDEX_FILE)
         self._two_tower = TwoTowerNet.load(folder)
         self._ranker = RankerNet.load(folder) if (folder / RANKER).exists() else None
+        if len(self._index) != len(self.items):
+            raise BundleError(f"the index holds {len(self._index)} vectors for {len(self.items)} items. Publish it again.")
 
     @classmethod
     def load(cls, folder: Path, version: str, feature_digest: str | None = None) -> Recommender:
@@ -72,7 +75,7 @@ class Recommender:
             if spec.version != FeatureSpec().version or feature_digest not in (None, spec.digest()):
                 raise BundleError(f"bundle {version} was built for another feature spec. Train and publish it again.")
             return cls(folder, version, spec)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise BundleError(f"bundle {version} cannot be loaded: {error}. Publish it again.") from error
 
     def batch(self, users: Sequence[UserState]) -> UserBatch:
