@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,7 +13,8 @@ import yaml
 from tests.k8s.rendered import ROOT, Document
 
 _CRDS = ROOT.parent / "shared" / "kuberay" / "crds"
-_OBJECT_META = {"type": "object", "properties": {"name": {"type": "string"}}, "x-kubernetes-preserve-unknown-fields": True}
+_METADATA = {"type": "object", "required": ["name"]}
+"""CRDs leave metadata to the API server."""
 
 
 @cache
@@ -26,8 +26,9 @@ def schema(kind: str) -> Document:
     versions = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)["spec"]["versions"]
     (v1,) = [version for version in versions if version["name"] == "v1"]
     structural = v1["schema"]["openAPIV3Schema"]
-    structural["properties"]["metadata"] = dict(_OBJECT_META)
-    return _strict(structural)
+    structural["properties"]["metadata"] = _METADATA
+    strict: Document = _strict(structural)
+    return strict
 
 
 def problems(document: Document) -> list[str]:
@@ -47,7 +48,7 @@ def _strict(node: Any) -> Any:
         return [_strict(child) for child in node]
     if not isinstance(node, dict):
         return node
-    strict = {}
+    strict: Document = {}
     for key, child in node.items():
         if key == "properties":  # names of fields, one of which may be called like a keyword
             strict[key] = {name: _strict(field) for name, field in child.items()}
