@@ -55,6 +55,11 @@ class Experiment:
                 return variant
         return self.variants[-1]
 
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """Versions that variants name, each once."""
+        return tuple(dict.fromkeys(variant.version for variant in self.variants if variant.version))
+
     def propensity(self, variant: Variant) -> float:
         """Probability with which a random user gets the variant."""
         return variant.weight / sum(v.weight for v in self.variants)
@@ -99,7 +104,10 @@ def _variant(entry: Mapping[str, Any]) -> Variant:
     source = entry.get("source", "model")
     if source not in get_args(Source):
         raise ConfigError(f"variant source {source!r} is unknown. Use one of: {', '.join(get_args(Source))}.")
-    return Variant(entry["name"], float(weight), source, entry.get("version"))
+    version = entry.get("version")
+    if version is not None and (not isinstance(version, str) or source != "model"):
+        raise ConfigError(f"version {version!r} of a {source} variant: only a model variant has one, and it is text.")
+    return Variant(entry["name"], float(weight), source, version)
 
 
 def _check_keys(body: Mapping[str, Any], known: list[str]) -> None:

@@ -44,6 +44,12 @@ class Popularity:
         """True when the country has a list of its own."""
         return country is not None and country in self._lists
 
+    def in_country(self, country: str | None, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """For each item row, whether it stands on the country's own list."""
+        if not self.knows(country):
+            return np.zeros(len(rows), np.bool_)
+        return np.isin(rows, self._lists[country][0])
+
 
 def popular_lists(counts: pl.DataFrame, num_items: int) -> pa.Table:
     """Lists from time-decayed counts (columns `country`, `item_row`, `score`; null country is unknown).

@@ -1,40 +1,79 @@
-"""Items of an answer: ids, scores and reasons that name what caused them."""
+"""Answers: rows of items whose reasons name what caused them, and their JSON."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from models.events import EventType
 from models.recommender import Candidates, Recommender
 from models.user_state import UserState
-from serve_apps.messages import SimilarQuery
 
 Item = dict[str, Any]
+_DONE = {
+    EventType.VIEW: "viewed",
+    EventType.CLICK: "clicked",
+    EventType.PURCHASE: "bought",
+    EventType.RATING: "rated",
+    EventType.LIKE: "liked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of a recommendation answer (`api.RecommendationResponse`)."""
+
+    recommendation_id: str
+    items: list[Item]
+    variant: str
+    model_version: str
+    fallback: str | None
+    freshness_ms: int | None
+
+    def to_json(self) -> bytes:
+        """Made once, here: bytes cross the hop and the gateway untouched."""
+        return orjson.dumps(self)
+
+
+def make_answer(items: list[Item], variant: str, version: str, fallback: str | None, user: UserState) -> Answer:
+    """An answer under a new id; its freshness is the age of the user's newest event."""
+    newest = max((event.timestamp_us for event in user.history), default=None)
+    now_us = int(user.now.timestamp() * 1e6)
+    freshness_ms = None if newest is None else max(0, (now_us - newest) // 1_000)
+    return Answer(uuid.uuid4().hex, items, variant, version, fallback, freshness_ms)
 
 
 def recommended_items(recommender: Recommender, user: UserState, candidates: Candidates) -> list[Item]:
     """A personal row: each reason is the item of the user's history that lies nearest to the recommended one."""
-    causes = recommender.causes(user, candidates.item_rows)
-    reasons = [f"Because you chose {_title(recommender, cause)}" if cause else "Chosen for you" for cause in causes]
+    done = {event.item_id: _DONE[event.event_type] for event in user.history if event.event_type in _DONE}
+    reasons = [
+        f"Because you {done[cause]} {_title(recommender, cause)}" if cause else "Based on your earlier activity"
+        for cause in recommender.causes(user, candidates.item_rows)
+    ]
     return _items(recommender, candidates, reasons, "model")
 
 
-def popular_items(recommender: Recommender, user: UserState, limit: int, exclude: AbstractSet[str]) -> list[Item]:
-    """Popular in the user's country when that has a list of its own, else everywhere."""
-    candidates = recommender.popular(user.country, limit, exclude)
-    where = f"Popular in {user.country}" if recommender.popularity.knows(user.country) else "Popular"
-    return _items(recommender, candidates, [where] * len(candidates), "popularity")
+def popular_items(recommender: Recommender, country: str | None, limit: int, exclude: AbstractSet[str]) -> list[Item]:
+    """Popular in the country, then everywhere; each item says on which list it stands."""
+    candidates = recommender.popular(country, limit, exclude)
+    own = recommender.popularity.in_country(country, candidates.item_rows)
+    reasons = [f"Popular in {country}" if local else "Popular" for local in own.tolist()]
+    return _items(recommender, candidates, reasons, "popularity")
 
 
 def similar_items(
-    recommender: Recommender, query: SimilarQuery, candidates: Candidates, hidden: AbstractSet[str]
+    recommender: Recommender, item_id: str, limit: int, candidates: Candidates, hidden: AbstractSet[str]
 ) -> list[Item]:
     """Neighbours of an item, without what the user hid; empty when there are none."""
     barred = set(recommender.rows(hidden).tolist())
-    keep = [at for at, row in enumerate(candidates.item_rows.tolist()) if row not in barred][: query.limit]
+    keep = [at for at, row in enumerate(candidates.item_rows.tolist()) if row not in barred][:limit]
     kept = Candidates(candidates.item_rows[keep], candidates.scores[keep])
-    return _items(recommender, kept, [f"Similar to {_title(recommender, query.item_id)}"] * len(kept), "similar")
+    return _items(recommender, kept, [f"Similar to {_title(recommender, item_id)}"] * len(kept), "similar")
 
 
 def _items(recommender: Recommender, candidates: Candidates, reasons: Sequence[str], source: str) -> list[Item]:
@@ -42,7 +81,7 @@ def _items(recommender: Recommender, candidates: Candidates, reasons: Sequence[s
     return [
         {
             "item_id": table.ids[row],
-            "score": float(score),
+            "score": score,
             "rank": rank,
             "reason": reason,
             "source": source,

@@ -5,13 +5,53 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from models.events import EventType, Interaction, derive_interaction_id
+from models.events import MAX_ID_BYTES, MAX_POSITION, EventType, Interaction, check_id, derive_interaction_id
+from serve_apps.messages import HomeQuery, SimilarQuery
 
 MAX_LIMIT = 200
 MAX_BATCH = 1_000
-Id = Annotated[str, Field(min_length=1, max_length=128, description="Any UTF-8 text of 1 to 128 bytes.")]
+
+
+def _check_bytes(value: str) -> str:
+    return check_id("it", value)
+
+
+Id = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ID_BYTES, description="Any UTF-8 text of 1 to 128 bytes."),
+    AfterValidator(_check_bytes),
+]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items in the row.")]
+
+
+class HomeParams(BaseModel):
+    """The query of a home row."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Id
+    limit: Limit = 20
+    country: Id | None = None
+
+    def to_query(self) -> HomeQuery:
+        """The question as it crosses the graph."""
+        return HomeQuery(self.user_id, self.limit, self.country)
+
+
+class SimilarParams(BaseModel):
+    """The query of a row of similar items. With `user_id` what that user hid stays out of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: Id
+    limit: Limit = 20
+    user_id: Id | None = None
+
+    def to_query(self) -> SimilarQuery:
+        """The question as it crosses the graph."""
+        return SimilarQuery(self.item_id, self.limit, self.user_id)
 
 
 class RecommendedItem(BaseModel):
@@ -30,10 +70,15 @@ class RecommendationResponse(BaseModel):
 
     recommendation_id: str
     items: list[RecommendedItem]
-    variant: str
-    model_version: str | None
-    fallback: str | None = Field(description="Which rung answered instead of the full chain; null when none had to.")
-    freshness_ms: int = Field(description="Age of the newest event of the user that this answer has seen; -1 for none.")
+    variant: str = Field(description="Arm of the experiment; `similar` for similar items, which are outside of it.")
+    model_version: str
+    fallback: (
+        Literal["unknown_user", "unknown_item", "all_seen", "without_ranking", "retrieval_failed", "store_unavailable"]
+        | None
+    ) = Field(description="Which rung answered instead of the full chain; null when none had to.")
+    freshness_ms: int | None = Field(
+        description="Age of the newest event of the user that this answer has seen; null without one."
+    )
 
 
 class InteractionBody(BaseModel):
@@ -49,7 +94,7 @@ class InteractionBody(BaseModel):
     rating: float | None = None
     session_id: Id | None = None
     recommendation_id: Id | None = None
-    position: int | None = Field(None, ge=0)
+    position: int | None = Field(None, ge=0, le=MAX_POSITION)
     country: Id | None = None
     device: Id | None = None
 
@@ -59,6 +104,12 @@ class InteractionBody(BaseModel):
         fields = self.model_dump(exclude={"timestamp", "interaction_id"})
         derived = derive_interaction_id(self.user_id, self.item_id, self.event_type, moment.isoformat(), self.rating)
         return Interaction(**fields, timestamp=moment, interaction_id=self.interaction_id or derived)
+
+
+class FeedbackBody(InteractionBody):
+    """An event about a recommendation: `recommendation_id` is needed."""
+
+    recommendation_id: Id
 
 
 class Verdict(BaseModel):
@@ -77,12 +128,6 @@ class InteractionsResponse(BaseModel):
     duplicates: int
     rejected: int
     results: list[Verdict]
-
-
-class FeedbackBody(InteractionBody):
-    """An event about a recommendation: `recommendation_id` is needed."""
-
-    recommendation_id: Id
 
 
 class HealthResponse(BaseModel):

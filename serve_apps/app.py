@@ -12,16 +12,21 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
 from ray import serve
+from ray.exceptions import RayActorError
 from ray.serve import Application
+from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
 from cluster.online_store import open_store
 from cluster.settings import Settings
+from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
 from models.recommender import Candidates
 from models.vocabulary import Rows
 from serve_apps.gateway import create_api
-from serve_apps.messages import Answer, HomeQuery, SimilarQuery
+from serve_apps.http_errors import HttpError
+from serve_apps.live_bundles import SETTLE_S, LiveBundles
+from serve_apps.messages import Query
 from serve_apps.ranking import Ranking
 from serve_apps.retrieval import Retrieval
 from serve_apps.router import Router
@@ -40,35 +45,42 @@ APP_NAME = "shoal"
 
 
 class ServeArgs(BaseModel):
-    """Arguments of the graph; what is not given comes from the settings. `stock`: Ray Serve as it comes, unbatched."""
+    """Arguments of the graph; what is not given comes from the settings."""
 
     model_config = ConfigDict(extra="forbid")
 
+    host: str = "0.0.0.0"
+    """Where Serve listens. Unless it is loopback, API keys are needed."""
     registry: str | None = None
     store: str | None = None
     experiments: Path | None = None
+    exclude_seen: bool = True
+    """False shows again what a user has seen, except the last item and what they hid."""
     stock: bool = False
+    """Ray Serve as it comes: no options, no batches."""
 
 
 def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
-    """Validate the arguments and wire the graph."""
+    """Validate the arguments and wire the graph. `ConfigError` when it would answer the network without a key."""
     given = args if isinstance(args, ServeArgs) else ServeArgs.model_validate(args or {})
-    settings = Settings()
-    registry = given.registry or settings.registry_uri
-    store = given.store or settings.store_url
-    experiments = given.experiments or settings.experiments
-    stock = given.stock
-    retrieval = _deploy(Retrieval, RETRIEVAL, stock).bind(registry)
-    ranking = _deploy(Ranking, RANKING, stock).bind(registry)
-    router = _deploy(_RouterDeployment, ROUTER, stock).bind(registry, store, experiments, retrieval, ranking)
+    settings = Settings(host=given.host)
+    settings.check_listen()
+    registry, store = given.registry or settings.registry_uri, given.store or settings.store_url
+    experiment = load_experiment(given.experiments or settings.experiments)
+    retrieval = _deploy(Retrieval, RETRIEVAL, given.stock).bind(registry, experiment.pinned)
+    ranking = _deploy(Ranking, RANKING, given.stock).bind(registry, experiment.pinned)
+    router = _deploy(_RouterDeployment, ROUTER, given.stock).bind(
+        registry, store, experiment, given.exclude_seen, retrieval, ranking
+    )
     gateway = serve.ingress()(_GatewayDeployment)
-    return _deploy(gateway, GATEWAY, stock).bind(router, store, settings.api_key_list, stock)
+    return _deploy(gateway, GATEWAY, given.stock).bind(router, store, settings.api_key_list, given.stock)
 
 
-def run(args: ServeArgs, host: str, port: int) -> None:
+def run(args: ServeArgs, port: int) -> None:
     """Start the graph on the Ray that this process is connected to; returns when it is ready."""
-    serve.start(http_options={"host": host, "port": port, "request_timeout_s": 30}, proxy_location="HeadOnly")
-    serve.run(build_app(args), name=APP_NAME, route_prefix="/")
+    app = build_app(args)
+    serve.start(http_options={"host": args.host, "port": port, "request_timeout_s": 30}, proxy_location="HeadOnly")
+    serve.run(app, name=APP_NAME, route_prefix="/")
 
 
 def shutdown() -> None:
@@ -83,20 +95,28 @@ def _deploy(target: type, tier: Tier, stock: bool) -> Any:
     return serve.deployment(target, **tier.options())
 
 
+async def _call(method: Any, *args: Any) -> Any:
+    """One call over a hop, again when the replica died with it: a question asked twice has one answer."""
+    try:
+        return await method.remote(*args)
+    except RayActorError:
+        return await method.remote(*args)
+
+
 class _Stages:
-    """Retrieval and ranking behind their handles: arguments go by the object store only when they are large."""
+    """Retrieval and ranking behind their handles."""
 
     def __init__(self, retrieval: DeploymentHandle, ranking: DeploymentHandle) -> None:
         self._retrieval, self._ranking = retrieval, ranking
 
     async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
-        return list(await self._retrieval.retrieve.remote(version, users, k, barred))
+        return list(await _call(self._retrieval.retrieve, version, users, k, barred))
 
     async def similar(self, version: str, item_ids: Sequence[str], k: int) -> list[Candidates]:
-        return list(await self._retrieval.similar.remote(version, item_ids, k))
+        return list(await _call(self._retrieval.similar, version, item_ids, k))
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
-        return list(await self._ranking.rank.remote(version, users, candidates))
+        return list(await _call(self._ranking.rank, version, users, candidates))
 
 
 class _RouterDeployment(Router):
@@ -104,12 +124,14 @@ class _RouterDeployment(Router):
         self,
         registry: str,
         store: str,
-        experiments: Path | None,
+        experiment: Experiment,
+        exclude_seen: bool,
         retrieval: DeploymentHandle,
         ranking: DeploymentHandle,
     ) -> None:
         stages = _Stages(retrieval, ranking)
-        super().__init__(registry, store, experiments, stages, stages)
+        bundles = LiveBundles(registry, experiment.pinned, SETTLE_S)
+        super().__init__(bundles, open_store(store), experiment, stages, stages, exclude_seen)
 
 
 class _GatewayDeployment:
@@ -122,19 +144,22 @@ class _GatewayDeployment:
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_api(self, self._store, self._api_keys)
 
-    async def recommend(self, query: HomeQuery | SimilarQuery) -> Answer:
+    async def recommend(self, query: Query) -> bytes:
         """One question, sharing its hop with those that come at the same time."""
-        if self._stock:
-            return (await self._router.recommend.remote([query]))[0]  # type: ignore[no-any-return]
-        answer: Answer = await self._batched(query)
-        return answer
+        try:
+            return bytes(await self._batched(query) if not self._stock else (await self._ask([query]))[0])
+        except BackPressureError as error:
+            raise HttpError(503, "busy", "more requests than this server can answer. Try again.") from error
 
     async def champion(self) -> str:
         """Version of the champion in use."""
-        return str(await self._router.champion.remote())
+        return str(await _call(self._router.champion))
+
+    async def _ask(self, queries: Sequence[Query]) -> list[bytes]:
+        return list(await _call(self._router.recommend, queries))
 
     @serve.batch(  # type: ignore[untyped-decorator]
         max_batch_size=BATCH_SIZE, batch_wait_timeout_s=BATCH_WAIT_S, max_concurrent_batches=BATCHES_IN_FLIGHT
     )
-    async def _batched(self, queries: list[HomeQuery | SimilarQuery]) -> list[Answer]:
-        return list(await self._router.recommend.remote(queries))
+    async def _batched(self, queries: list[Query]) -> list[bytes]:
+        return await self._ask(queries)

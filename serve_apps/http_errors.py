@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +12,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from models.errors import InputError, StoreError
+from models.errors import StoreError
+from serve_apps.api import ErrorResponse
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_S = "1"
+_SEEN_CHARS = 60
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse} for status in (400, 401, 404, 405, 413, 422, 503)
+}
+"""The errors of every route, for the OpenAPI document."""
 
 
 class HttpError(Exception):
@@ -39,47 +46,55 @@ def first_problem(errors: Sequence[Any]) -> str:
     error = errors[0]
     where = ".".join(str(part) for part in error["loc"]) or "body"
     if error["type"] == "extra_forbidden":
-        return f"{where}: unknown field. Remove it or see /openapi.json."
-    seen = str(error.get("input"))
-    return f"{where}: {error['msg']}; got {seen[:60]!r}."
+        return f"{where}: unknown field. Remove it, or see /openapi.json for the known ones."
+    if error["type"] == "missing":
+        return f"{where}: this field is needed and missing. See /openapi.json."
+    problem = str(error["msg"]).removeprefix("Value error, ")
+    # repr, because half of a surrogate pair could not be sent back as it is.
+    return f"{where}: {problem}; got {str(error.get('input'))[:_SEEN_CHARS]!r}."
 
 
 def install_error_handlers(app: FastAPI) -> None:
     """Turn every exception into the one shape."""
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HttpError, _on_ours)
+    app.add_exception_handler(StoreError, _on_store)
+    app.add_exception_handler(Exception, _on_any)
 
-    async def on_http(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)
-        hints = {404: "there is no such path. See /openapi.json.", 405: "this path does not take that method."}
-        message = hints.get(error.status_code, str(error.detail))
-        return error_response(
-            error.status_code, f"http_{error.status_code}", message, headers=dict(error.headers or {})
-        )
 
-    async def on_invalid(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)
-        details = [{"where": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-        return error_response(422, "invalid_request", first_problem(error.errors()), details)
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    method, path = request.method, request.url.path
+    if error.status_code == 404:
+        paths = list(request.app.openapi()["paths"])
+        near = difflib.get_close_matches(path, paths, n=1, cutoff=0.0)[0]
+        message = f"there is no path {path[:_SEEN_CHARS]!r}. The nearest is {near}; see /openapi.json."
+    elif error.status_code == 405:
+        message = f"{path} does not take {method}. See /openapi.json."
+    else:
+        message = str(error.detail)
+    return error_response(error.status_code, f"http_{error.status_code}", message, headers=dict(error.headers or {}))
 
-    async def on_ours(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HttpError)
-        headers = {"Retry-After": _RETRY_AFTER_S} if error.status == 503 else None
-        return error_response(error.status, error.code, error.message, headers=headers)
 
-    async def on_input(request: Request, error: Exception) -> JSONResponse:
-        return error_response(422, "invalid_request", str(error))
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    details = [{"where": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+    return error_response(422, "invalid_request", first_problem(error.errors()), details)
 
-    async def on_store(request: Request, error: Exception) -> JSONResponse:
-        _log.error("the store did not answer: %s", error)
-        message = "the events may not have been kept. Send them again with the same interaction_id."
-        return error_response(503, "store_unavailable", message, headers={"Retry-After": _RETRY_AFTER_S})
 
-    async def on_any(request: Request, error: Exception) -> JSONResponse:
-        _log.exception("unexpected", exc_info=error)
-        return error_response(500, "internal", "something went wrong here. It has been logged; try again.")
+async def _on_ours(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HttpError)
+    headers = {"Retry-After": _RETRY_AFTER_S} if error.status == 503 else None
+    return error_response(error.status, error.code, error.message, headers=headers)
 
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_exception_handler(HttpError, on_ours)
-    app.add_exception_handler(InputError, on_input)
-    app.add_exception_handler(StoreError, on_store)
-    app.add_exception_handler(Exception, on_any)
+
+async def _on_store(_: Request, error: Exception) -> JSONResponse:
+    _log.error("the store did not answer: %s", error)
+    message = "the events may not have been kept. Send them again with the same interaction_id."
+    return error_response(503, "store_unavailable", message, headers={"Retry-After": _RETRY_AFTER_S})
+
+
+async def _on_any(_: Request, error: Exception) -> JSONResponse:
+    _log.error("unexpected", exc_info=error)
+    return error_response(500, "internal", "something went wrong here. It has been logged; try again.")

@@ -1,14 +1,13 @@
-"""What crosses the hops of the graph: questions and answers as plain data."""
+"""What crosses the first hop of the graph: questions as plain data. Answers come back as JSON bytes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class HomeQuery:
-    """A row for a user."""
+    """A row for a user. `country`, when given, stands for the one the store knows."""
 
     user_id: str
     limit: int
@@ -25,15 +24,3 @@ class SimilarQuery:
 
 
 Query = HomeQuery | SimilarQuery
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The body of a recommendation answer (`api.RecommendationResponse`), not yet JSON."""
-
-    recommendation_id: str
-    items: list[dict[str, Any]]
-    variant: str
-    model_version: str | None
-    fallback: str | None
-    freshness_ms: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from models.features import UserBatch
@@ -13,10 +12,10 @@ from serve_apps.live_bundles import LiveBundles
 class Ranking:
     """Arrays in, arrays out; `version` says whose ranker."""
 
-    def __init__(self, registry_uri: str) -> None:
-        self._bundles = LiveBundles(registry_uri)
+    def __init__(self, registry_uri: str, pinned: Sequence[str] = ()) -> None:
+        self._bundles = LiveBundles(registry_uri, pinned)
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
         """Each list best first by final score."""
-        recommender = await asyncio.to_thread(self._bundles.get, version)
+        recommender = await self._bundles.get(version)
         return recommender.rank_batch(users, candidates)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from models.features import UserBatch
@@ -14,15 +13,15 @@ from serve_apps.live_bundles import LiveBundles
 class Retrieval:
     """Arrays in, arrays out; `version` says whose vectors."""
 
-    def __init__(self, registry_uri: str) -> None:
-        self._bundles = LiveBundles(registry_uri)
+    def __init__(self, registry_uri: str, pinned: Sequence[str] = ()) -> None:
+        self._bundles = LiveBundles(registry_uri, pinned)
 
     async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
-        """The best `k` item rows for each user."""
-        recommender = await asyncio.to_thread(self._bundles.get, version)
+        """The best `k` item rows for each user, without their barred rows."""
+        recommender = await self._bundles.get(version)
         return recommender.retrieve_batch(users, k, barred)
 
     async def similar(self, version: str, item_ids: Sequence[str], k: int) -> list[Candidates]:
-        """The `k` nearest items of each item."""
-        recommender = await asyncio.to_thread(self._bundles.get, version)
+        """The `k` nearest items of each item; empty for an item the bundle does not know."""
+        recommender = await self._bundles.get(version)
         return recommender.similar(item_ids, k)

@@ -3,7 +3,7 @@
 The rungs below the full chain, named in an answer's `fallback`:
 
     unknown_user, unknown_item   nothing is known of the user or item: popular items answer
-    all_seen                     the user has seen the whole catalogue: popular items answer
+    all_seen                     nothing is left that the user has not seen: popular items answer
     without_ranking              ranking failed: retrieval's order answers
     retrieval_failed             retrieval failed: popular items answer
     store_unavailable            the user's state could not be read: popular items answer
@@ -13,27 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from cluster.online_store import OnlineUser, open_store
+from cluster.online_store import OnlineStore, OnlineUser
 from models.errors import StoreError
-from models.experiments import Experiment, Variant, load_experiment
-from models.exposures import Exposure
+from models.experiments import Experiment, Variant
 from models.features import UserBatch
-from models.recommender import Candidates
+from models.recommender import Candidates, Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
-from serve_apps.answers import popular_items, recommended_items, similar_items
+from serve_apps.answers import Answer, make_answer, popular_items, recommended_items, similar_items
 from serve_apps.live_bundles import LiveBundles
-from serve_apps.messages import Answer, HomeQuery, Query, SimilarQuery
+from serve_apps.messages import HomeQuery, Query, SimilarQuery
+from serve_apps.recorder import Recorder
 
 _log = logging.getLogger(__name__)
-_CANDIDATES = 200
+NUM_CANDIDATES = 200
+SIMILAR_VARIANT = "similar"
+"""Similar items are outside the experiment; their answers carry this as `variant`."""
 _STAGE_TIMEOUT_S = 2.0
 
 
@@ -53,166 +54,142 @@ class Ranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One home question on its way: `at` is its place in the batch."""
+    """One question on its way: `at` is its place in the batch."""
 
     at: int
-    query: HomeQuery
+    query: Query
     user: UserState
     variant: Variant
 
 
 class Router:
-    """Answers a batch of questions; never raises for one of them and never answers with an empty list."""
+    """Answers a batch of questions; a failed stage costs its rung, never the answer, and no answer is empty."""
 
     def __init__(
-        self, registry_uri: str, store_url: str, experiments: Path | None, retrieval: Retriever, ranking: Ranker
+        self,
+        bundles: LiveBundles,
+        store: OnlineStore,
+        experiment: Experiment,
+        retrieval: Retriever,
+        ranking: Ranker,
+        exclude_seen: bool = True,
     ) -> None:
-        self._bundles = LiveBundles(registry_uri)
-        self._store = open_store(store_url)
-        self._experiment: Experiment = load_experiment(experiments)
+        self._bundles, self._store, self._experiment = bundles, store, experiment
         self._retrieval, self._ranking = retrieval, ranking
-        self._recording: set[asyncio.Task[None]] = set()
+        self._exclude_seen = exclude_seen
+        self._recorder = Recorder(store, experiment)
 
     async def champion(self) -> str:
         """Version of the champion in use."""
-        return self._bundles.champion
+        return self._bundles.champion.version
 
-    async def recommend(self, queries: Sequence[Query]) -> list[Answer]:
-        """One answer for each question, in order."""
+    async def recommend(self, queries: Sequence[Query]) -> list[bytes]:
+        """One answer for each question, in order, as JSON."""
         users, store_failed = await self._users(queries)
-        answers: list[Answer | None] = [None] * len(queries)
+        answers: dict[int, Answer] = {}
         home: dict[str, list[_Task]] = {}
+        similar: list[_Task] = []
         for at, (query, user) in enumerate(zip(queries, users, strict=True)):
-            if isinstance(query, HomeQuery):
-                variant = self._experiment.assign(query.user_id)
-                task = _Task(at, query, user, variant)
-                if variant.source == "popularity" or store_failed:
-                    answers[at] = self._popular(task, "store_unavailable" if store_failed else None)
-                else:
-                    home.setdefault(variant.version or self._bundles.champion, []).append(task)
+            if isinstance(query, SimilarQuery):
+                similar.append(_Task(at, query, user, Variant(SIMILAR_VARIANT, 1.0)))
+                continue
+            task = _Task(at, query, user, self._experiment.assign(query.user_id))
+            if task.variant.source == "popularity" or store_failed:
+                answers[at] = self._popular(task, "store_unavailable" if store_failed else None)
+            else:
+                home.setdefault(task.variant.version or self._bundles.champion.version, []).append(task)
         work = [self._home(version, tasks, answers) for version, tasks in home.items()]
-        await asyncio.gather(*work, self._similar(queries, users, answers))
-        done = [answer for answer in answers if answer is not None]
-        assert len(done) == len(queries)
-        self._record(queries, done)
-        return done
+        await asyncio.gather(*work, *([self._similar(similar, answers)] if similar else []))
+        in_order = [answers[at] for at in range(len(queries))]
+        self._recorder.record(queries, in_order)
+        return [answer.to_json() for answer in in_order]
 
     async def _users(self, queries: Sequence[Query]) -> tuple[list[UserState], bool]:
-        """State of each question's user, in one fetch; empty states when the store cannot answer."""
+        """State of each question's user, in one fetch; empty states and True when the store cannot answer."""
         now = datetime.now(UTC)
         ids = [query.user_id or "" for query in queries]
         try:
-            found = await asyncio.to_thread(self._store.users, ids)
-        except StoreError as error:
-            _log.error("answering without the store: %s", error)
+            found = await asyncio.wait_for(asyncio.to_thread(self._store.users, ids), _STAGE_TIMEOUT_S)
+        except (StoreError, TimeoutError) as error:
+            _log.error("answering without the store: %r", error)
             return [UserState(user_id, now) for user_id in ids], True
-        return [
-            _state(user_id, user, query, now) for user_id, user, query in zip(ids, found, queries, strict=True)
-        ], False
+        return [_state(user, query, now) for user, query in zip(found, queries, strict=True)], False
 
-    async def _home(self, version: str, tasks: list[_Task], answers: list[Answer | None]) -> None:
-        recommender = await asyncio.to_thread(self._bundles.get, version)
-        known = [task for task in tasks if recommender.has_signal(task.user)]
-        for task in tasks:
-            if not recommender.has_signal(task.user):
-                answers[task.at] = self._popular(task, "unknown_user")
-        if not known:
-            return
-        batch = recommender.batch([task.user for task in known])
-        barred = [recommender.rows(task.user.seen) for task in known]
+    async def _home(self, version: str, tasks: Sequence[_Task], answers: dict[int, Answer]) -> None:
+        """Answers of one version's tasks, into `answers`."""
         try:
+            recommender = await asyncio.wait_for(self._bundles.get(version), _STAGE_TIMEOUT_S)
+            known: list[_Task] = []
+            for task in tasks:
+                if recommender.has_signal(task.user):
+                    known.append(task)
+                else:
+                    answers[task.at] = self._popular(task, "unknown_user")
+            if not known:
+                return
+            batch = recommender.batch([task.user for task in known])
+            barred = [recommender.rows(self._excluded(task.user)) for task in known]
             found = await asyncio.wait_for(
-                self._retrieval.retrieve(version, batch, _CANDIDATES, barred), _STAGE_TIMEOUT_S
+                self._retrieval.retrieve(version, batch, NUM_CANDIDATES, barred), _STAGE_TIMEOUT_S
             )
-        except Exception:  # a failed stage costs its rung, never the answer
-            _log.exception("retrieval failed; popular items answer %d questions", len(known))
-            for task in known:
-                answers[task.at] = self._popular(task, "retrieval_failed")
+        except Exception:  # whatever it was, the answer is owed
+            _log.exception("retrieval failed for version %s; popular items answer", version)
+            for task in tasks:
+                answers.setdefault(task.at, self._popular(task, "retrieval_failed"))
             return
         ranked, fallback = await self._rank(version, batch, found)
         for task, candidates in zip(known, ranked, strict=True):
-            if not len(candidates):
-                answers[task.at] = self._popular(task, "all_seen")
-                continue
-            items = recommended_items(recommender, task.user, candidates.head(task.query.limit))
-            answers[task.at] = _answer(items, task.variant.name, version, fallback, task.user)
+            answers[task.at] = self._personal(recommender, task, candidates, fallback)
 
     async def _rank(
         self, version: str, users: UserBatch, found: list[Candidates]
     ) -> tuple[list[Candidates], str | None]:
         try:
             return await asyncio.wait_for(self._ranking.rank(version, users, found), _STAGE_TIMEOUT_S), None
-        except Exception:  # a failed stage costs its rung, never the answer
-            _log.exception("ranking failed; retrieval's order answers %d questions", len(found))
+        except Exception:  # whatever it was, the answer is owed
+            _log.exception("ranking failed for version %s; retrieval's order answers", version)
             return found, "without_ranking"
 
-    async def _similar(
-        self, queries: Sequence[Query], users: Sequence[UserState], answers: list[Answer | None]
-    ) -> None:
-        asked = [(at, query) for at, query in enumerate(queries) if isinstance(query, SimilarQuery)]
-        if not asked:
-            return
-        version = self._bundles.champion
-        recommender = self._bundles.get(version)
-        fallback = "unknown_item"
+    async def _similar(self, tasks: Sequence[_Task], answers: dict[int, Answer]) -> None:
+        recommender = self._bundles.champion
+        ids = [task.query.item_id for task in tasks if isinstance(task.query, SimilarQuery)]
+        failed = False
         try:
-            ids = [query.item_id for _, query in asked]
-            call = self._retrieval.similar(version, ids, _CANDIDATES)
+            call = self._retrieval.similar(recommender.version, ids, NUM_CANDIDATES)
             found = await asyncio.wait_for(call, _STAGE_TIMEOUT_S)
-        except Exception:  # a failed stage costs its rung, never the answer
-            _log.exception("retrieval failed; popular items answer %d questions", len(asked))
-            found, fallback = [Candidates.empty()] * len(asked), "retrieval_failed"
-        for (at, query), candidates in zip(asked, found, strict=True):
-            user = users[at]
-            items = similar_items(recommender, query, candidates, user.hidden)
+        except Exception:  # whatever it was, the answer is owed
+            _log.exception("retrieval failed for version %s; popular items answer", recommender.version)
+            found, failed = [Candidates.empty()] * len(ids), True
+        for task, item_id, candidates in zip(tasks, ids, found, strict=True):
+            items = similar_items(recommender, item_id, task.query.limit, candidates, task.user.hidden)
             if items:
-                answers[at] = _answer(items, "model", version, None, user)
-            else:
-                items = popular_items(recommender, user, query.limit, user.hidden | {query.item_id})
-                answers[at] = _answer(items, "model", version, fallback, user)
+                answers[task.at] = make_answer(items, SIMILAR_VARIANT, recommender.version, None, task.user)
+                continue
+            unknown = recommender.items.vocabulary.row(item_id) is None
+            fallback = "retrieval_failed" if failed else "unknown_item" if unknown else "all_seen"
+            answers[task.at] = self._popular(task, fallback, {item_id})
 
-    def _popular(self, task: _Task, fallback: str | None) -> Answer:
-        version = self._bundles.champion
-        recommender = self._bundles.get(version)
-        items = popular_items(recommender, task.user, task.query.limit, task.user.seen)
-        return _answer(items, task.variant.name, version, fallback, task.user)
+    def _personal(self, recommender: Recommender, task: _Task, candidates: Candidates, fallback: str | None) -> Answer:
+        if not len(candidates):
+            return self._popular(task, "all_seen")
+        items = recommended_items(recommender, task.user, candidates.head(task.query.limit))
+        return make_answer(items, task.variant.name, recommender.version, fallback, task.user)
 
-    def _record(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
-        """Log the exposures after the answers, off their path."""
-        now = datetime.now(UTC)
-        shares = {v.name: self._experiment.propensity(v) for v in self._experiment.variants}
-        exposures = [
-            Exposure(
-                recommendation_id=answer.recommendation_id,
-                user_id=query.user_id or "",
-                surface="home" if isinstance(query, HomeQuery) else "similar",
-                variant=answer.variant,
-                model_version=answer.model_version,
-                fallback=answer.fallback,
-                item_ids=tuple(item["item_id"] for item in answer.items),
-                propensity=shares.get(answer.variant, 1.0) if isinstance(query, HomeQuery) else 1.0,
-                timestamp=now,
-            )
-            for query, answer in zip(queries, answers, strict=True)
-        ]
-        task = asyncio.create_task(self._append(exposures))
-        self._recording.add(task)
-        task.add_done_callback(self._recording.discard)
+    def _popular(self, task: _Task, fallback: str | None, also: AbstractSet[str] = frozenset()) -> Answer:
+        """Popular items without the excluded ones; when those are all, without the hidden ones alone."""
+        recommender, user, limit = self._bundles.champion, task.user, task.query.limit
+        excluded = self._excluded(user) | also
+        items = popular_items(recommender, user.country, limit, excluded)
+        if items[0]["item_id"] in excluded:
+            items = popular_items(recommender, user.country, limit, user.hidden)
+            fallback = fallback or "all_seen"
+        return make_answer(items, task.variant.name, recommender.version, fallback, user)
 
-    async def _append(self, exposures: Sequence[Exposure]) -> None:
-        try:
-            await asyncio.to_thread(self._store.append_exposures, exposures)
-        except StoreError as error:
-            _log.error("%d exposures were not recorded: %s", len(exposures), error)
+    def _excluded(self, user: UserState) -> AbstractSet[str]:
+        """What the row must not show: all the user has seen, or else what they hid and what they just chose."""
+        return user.seen if self._exclude_seen else user.hidden | set(user.positives[-1:])
 
 
-def _state(user_id: str, user: OnlineUser, query: Query, now: datetime) -> UserState:
+def _state(user: OnlineUser, query: Query, now: datetime) -> UserState:
     asked = query.country if isinstance(query, HomeQuery) else None
-    return UserState(user_id, now, user.history, asked or user.country)
-
-
-def _answer(items: list[dict[str, Any]], variant: str, version: str, fallback: str | None, user: UserState) -> Answer:
-    newest = max((event.timestamp_us for event in user.history), default=None)
-    now_us = int(user.now.timestamp() * 1e6)
-    freshness_ms = -1 if newest is None else max(0, (now_us - newest) // 1_000)
-    return Answer(uuid.uuid4().hex, items, variant, version, fallback, freshness_ms)
+    return UserState(query.user_id or "", now, user.history, asked or user.country)

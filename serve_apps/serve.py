@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,20 +18,20 @@ from models.errors import NotFoundError
 from models.experiments import load_experiment
 from serve_apps.environment import serve_environment
 
+_EXAMPLE = "shoal serve --port 8000\n  curl 'localhost:8000/api/recommendations/home?user_id=42'"
 _ROUTES = """\
-  GET  /api/recommendations/home?user_id=…
-  GET  /api/recommendations/similar?item_id=…
-  POST /api/interactions
-  POST /api/feedback
-  GET  /api/health, /openapi.json"""
+serving on {url}
+  {url}/api/recommendations/home?user_id=…
+  {url}/api/recommendations/similar?item_id=…
+  {url}/api/interactions, /api/feedback      POST
+  {url}/api/health, /openapi.json
+Ctrl-C stops it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve and wait."""
     settings = Settings()
-    args_parser = parser(
-        "serve", __doc__, "shoal serve --port 8000\n  curl 'localhost:8000/api/recommendations/home?user_id=42'"
-    )
+    args_parser = parser("serve", __doc__, _EXAMPLE)
     args_parser.add_argument("--host", default=settings.host, help=f"address to listen on (default: {settings.host})")
     args_parser.add_argument("--port", type=int, default=settings.port, help=f"port (default: {settings.port})")
     args_parser.add_argument("--experiments", type=Path, default=settings.experiments, help="experiments file (TOML)")
@@ -40,27 +41,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    settings = Settings(host=args.host, port=args.port)
-    settings.check_listen()
-    load_experiment(args.experiments)
-    if Registry(args.registry).champion() is None:
+    Settings(host=args.host, port=args.port).check_listen()
+    registry = Registry(args.registry)
+    if registry.champion() is None:
         raise NotFoundError(f"no champion in {args.registry}. Train and publish one: shoal train, shoal publish")
-    if not args.stock:
-        os.environ.update(serve_environment(behind_keys=bool(settings.api_key_list)))
+    for version in load_experiment(args.experiments).pinned:
+        registry.manifest(version)
+    # A short path: a Unix socket's may have 107 bytes, and Ray adds 60 to it.
+    with tempfile.TemporaryDirectory(prefix="shoal-", dir="/tmp") as scratch:
+        if not args.stock:
+            os.environ.update(serve_environment(Path(scratch)))
+        _answer_until_stopped(args)
+    return 0
+
+
+def _answer_until_stopped(args: argparse.Namespace) -> None:
     from serve_apps import app  # Ray Serve reads its environment when it is imported
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     with ray_session():
-        app.run(
-            app.ServeArgs(registry=args.registry, experiments=args.experiments, stock=args.stock), args.host, args.port
-        )
-        say(f"serving on http://{args.host}:{args.port}\n{_ROUTES}\nCtrl-C stops it.")
-        stop.wait()
-        say("stopping")
-        app.shutdown()
-    return 0
+        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own
+            signal.signal(number, lambda *_: stop.set())
+        try:
+            graph = app.ServeArgs(
+                host=args.host, registry=args.registry, experiments=args.experiments, stock=args.stock
+            )
+            app.run(graph, args.port)
+            say(_ROUTES.format(url=f"http://{args.host}:{args.port}"))
+            stop.wait()
+            say("stopping")
+        finally:
+            app.shutdown()
 
 
 if __name__ == "__main__":

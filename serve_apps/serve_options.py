@@ -38,7 +38,10 @@ class Tier:
                 "downscale_delay_s": 60,
                 "upscale_delay_s": 5,
             },
+            # A rolling update starts the new replica before it stops the old one.
+            "max_surge_percent": 100,
             "health_check_period_s": 5,
+            # Requests under way take milliseconds; what is left after this is lost anyway.
             "graceful_shutdown_timeout_s": 10,
             "ray_actor_options": {"num_cpus": self.num_cpus, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "1"}}},
         }

@@ -1,0 +1,55 @@
+"""Records what was shown, after the answer and off its path."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cluster.online_store import OnlineStore
+from models.errors import StoreError
+from models.experiments import Experiment
+from models.exposures import Exposure
+from serve_apps.answers import Answer
+from serve_apps.messages import HomeQuery, Query
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Appends exposures in the background. One that the store refuses is counted in the log, never repeated."""
+
+    def __init__(self, store: OnlineStore, experiment: Experiment) -> None:
+        self._store = store
+        self._shares = {variant.name: experiment.propensity(variant) for variant in experiment.variants}
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def record(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
+        """Start recording; returns at once. Needs a running event loop."""
+        now = datetime.now(UTC)
+        exposures = [self._exposure(query, answer, now) for query, answer in zip(queries, answers, strict=True)]
+        task = asyncio.create_task(self._append(exposures))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def _exposure(self, query: Query, answer: Answer, now: datetime) -> Exposure:
+        home = isinstance(query, HomeQuery)
+        return Exposure(
+            recommendation_id=answer.recommendation_id,
+            user_id=query.user_id or "",
+            surface="home" if home else "similar",
+            variant=answer.variant,
+            model_version=answer.model_version,
+            fallback=answer.fallback,
+            item_ids=tuple(item["item_id"] for item in answer.items),
+            # Similar items are outside the experiment: everybody gets the same.
+            propensity=self._shares[answer.variant] if home else 1.0,
+            timestamp=now,
+        )
+
+    async def _append(self, exposures: Sequence[Exposure]) -> None:
+        try:
+            await asyncio.to_thread(self._store.append_exposures, exposures)
+        except StoreError as error:
+            _log.error("%d exposures were not recorded: %s", len(exposures), error)

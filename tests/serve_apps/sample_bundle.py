@@ -1,0 +1,81 @@
+"""A registry with whole bundles of any size: real files, untrained weights; another seed gives another model."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from cluster.registry import Registry
+from models.embedding_tables import embedding_tables
+from models.features import FeatureSpec
+from models.index import VectorIndex
+from models.item_table import SCHEMA, ItemTable
+from models.manifest import Manifest
+from models.net_config import RankerConfig, TableSizes, TwoTowerConfig
+from models.net_files import RANKER, TWO_TOWER, TwoTowerNet, save_net
+from models.popularity import FILE as POPULAR_FILE
+from models.popularity import popular_lists
+from models.ranker import Ranker, ranker_tables
+from models.recommender import FEATURES_FILE, INDEX_FILE, USERS_FILE
+from models.two_tower import ITEM_SIDES, TwoTower
+
+SPEC = FeatureSpec()
+NORWAY_ITEMS = 3
+"""Norway's own popular list is `i5, i6, i7`; everywhere it is `i0, i1, …`."""
+
+
+def publish(registry: Registry, version: str, num_items: int = 60, num_users: int = 20, seed: int = 1) -> str:
+    """Publish a bundle of items `i0 …` and known users `u0 …`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "bundle"
+        folder.mkdir()
+        _write(folder, num_items, num_users, seed)
+        manifest = Manifest(
+            version=version,
+            created_at=datetime.now(UTC).isoformat(),
+            recipe="two_tower+ranker",
+            config={},
+            data={},
+            feature_digest=SPEC.digest(),
+            metrics={},
+        )
+        return registry.publish(folder, manifest)
+
+
+def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    (folder / FEATURES_FILE).write_text(json.dumps(asdict(SPEC), sort_keys=True))
+    columns = {
+        "item_id": [f"i{n}" for n in range(num_items)],
+        "title": [f"Title {n}" for n in range(num_items)],
+        "categories": [[f"c{n % 7}", f"c{n % 11}"] for n in range(num_items)],
+        "tags": [[]] * num_items,
+        "released": [None] * num_items,
+        "num_interactions": list(range(num_items, 0, -1)),
+    }
+    items = ItemTable(pa.table(columns, schema=SCHEMA))
+    items.save(folder)
+    pq.write_table(pa.table({"user_id": [f"u{n}" for n in range(num_users)]}), folder / USERS_FILE)
+    everywhere = pl.DataFrame({"item_row": np.arange(num_items), "score": 100.0 * np.arange(num_items, 0, -1)})
+    norway = pl.DataFrame({"item_row": np.arange(5, 5 + NORWAY_ITEMS), "score": [3.0, 2.0, 1.0]})
+    counts = [
+        everywhere.with_columns(pl.lit(None, pl.String).alias("country")),
+        norway.with_columns(pl.lit("NO").alias("country")),
+    ]
+    pq.write_table(popular_lists(pl.concat(counts), num_items), folder / POPULAR_FILE)
+    sizes = TableSizes(num_users + SPEC.user_buckets, num_items, SPEC.country_buckets, SPEC.category_buckets)
+    two_tower, ranker = TwoTowerConfig(), RankerConfig()
+    net = TwoTower(embedding_tables(sizes, two_tower.embedding_dim, ITEM_SIDES), two_tower)
+    save_net(folder, TWO_TOWER, two_tower, sizes, net.state_dict())
+    VectorIndex.build(TwoTowerNet.load(folder).item_vectors(items.features(SPEC))).save(folder / INDEX_FILE)
+    weights = Ranker(ranker_tables(sizes, ranker, "cpu"), ranker).state_dict()
+    save_net(folder, RANKER, ranker, sizes, weights, weight=0.5)
