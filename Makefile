@@ -1,5 +1,5 @@
 # Everything runs in .venv, made from shoal/requirements.lock by `make install`.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -12,7 +12,7 @@ export RAY_DISABLE_IMPORT_WARNING = 1
 install: $(VENV)/.installed
 
 $(VENV)/.installed: shoal/requirements.lock
-	command -v $(PYTHON) >/dev/null && $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	sed '/accelerator: $(if $(filter cuda,$(ACCELERATOR)),cpu,cuda)/d' shoal/requirements.lock > $(VENV)/lock.txt
 	$(RUN) -m pip install --quiet --no-deps --disable-pip-version-check -r $(VENV)/lock.txt
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
