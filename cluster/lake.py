@@ -128,12 +128,20 @@ class Lake:
         spec = TABLES[table]
         if not self.exists(table):
             self.append(table, rows)
-            return rows.num_rows
+            return int(rows.num_rows)
         delta = self._must_open(table)
         content = [name for name in spec.schema.names if name not in (spec.key, "updated_at")]
-        changed = " OR ".join(f"(s.{name} IS DISTINCT FROM t.{name})" for name in content)
+        present = {field.name for field in delta.schema().fields}
+        changed = " OR ".join(
+            f"(s.{name} IS DISTINCT FROM t.{name})" if name in present else f"(s.{name} IS NOT NULL)"
+            for name in content
+        )
         merge = delta.merge(
-            _conform(rows, spec.schema), f"s.{spec.key} = t.{spec.key}", source_alias="s", target_alias="t"
+            _conform(rows, spec.schema),
+            f"s.{spec.key} = t.{spec.key}",
+            source_alias="s",
+            target_alias="t",
+            merge_schema=True,
         )
         metrics = merge.when_matched_update_all(changed).when_not_matched_insert_all().execute()
         return int(metrics["num_target_rows_inserted"]) + int(metrics["num_target_rows_updated"])

@@ -51,7 +51,7 @@ def _ingest(args: argparse.Namespace) -> int:
     if summary.bad_fraction <= args.max_bad_fraction:
         return 0
     print(
-        f"error: {summary.bad_fraction:.1%} of the source was bad; --max-bad-fraction allows {args.max_bad_fraction:.1%}. "
+        f"error: {summary.bad_fraction:.1%} of the source is bad; at most {args.max_bad_fraction:.1%} may be. "
         "Reasons and rows are in the quarantine table.",
         file=sys.stderr,
     )

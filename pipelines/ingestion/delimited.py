@@ -13,7 +13,8 @@ import pyarrow.csv as pa_csv
 
 from cluster.storage import filesystem
 from models.errors import SchemaError
-from pipelines.ingestion.chunks import ROW, BadRow, Chunk, record, to_columns
+from pipelines.ingestion.chunks import ROW, BadRow, Chunk, to_columns
+from pipelines.ingestion.decoding import foreign_rows, set_apart, valid_utf8
 from pipelines.ingestion.layout import SourceFile, multi_line
 from pipelines.ingestion.splits import Split
 from pipelines.ingestion.text_blocks import BLOCK_BYTES, text_blocks
@@ -58,20 +59,22 @@ def read_delimited(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[Chu
         if skip_header:
             text = block[block.find(b"\n") + 1 or len(block) :]
             skip_header = False
+        if split.file.layout.encoding != "utf-8":
+            text = text.decode(split.file.layout.encoding).encode()
+        text, has_foreign = valid_utf8(text)
         fields, bad = _parse(text, split.file)
         num_rows = len(fields) + len(bad)
         numbers = np.delete(np.arange(1, num_rows + 1), [number - 1 for number in bad])
-        frame, foreign = _decode(fields, pl.Series(ROW, numbers + num_before, dtype=pl.Int64))
+        frame = pl.DataFrame(fields).with_columns(pl.all().replace("", None), pl.Series(ROW, numbers + num_before))
+        frame, foreign = set_apart(frame, foreign_rows(frame) if has_foreign else {})
         broken = [BadRow(number + num_before, *what) for number, what in sorted(bad.items())]
         yield Chunk(to_columns(frame, table, layout), broken + foreign)
         num_before += num_rows
 
 
 def _parse(text: bytes, file: SourceFile) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
-    """Fields as bytes, and by row number the reason and text of rows that have no such fields."""
+    """Fields as text, and by row number the reason and text of rows that have no such fields."""
     layout = file.layout
-    if layout.encoding != "utf-8":
-        text = text.decode(layout.encoding).encode()
     separator = layout.separator
     if len(separator) > 1:
         text, separator = text.replace(separator.encode(), _UNIT_SEPARATOR), _UNIT_SEPARATOR.decode()
@@ -84,7 +87,7 @@ def _parse(text: bytes, file: SourceFile) -> tuple[pa.Table, dict[int, tuple[str
         return "skip"
 
     if not text:
-        return pa.table({name: pa.array([], pa.binary()) for name in file.names}), unclosed
+        return pa.table({name: pa.array([], pa.string()) for name in file.names}), unclosed
     fields = pa_csv.read_csv(
         pa.BufferReader(text),
         # One thread and one block: only so are the rows numbered.
@@ -96,7 +99,7 @@ def _parse(text: bytes, file: SourceFile) -> tuple[pa.Table, dict[int, tuple[str
             invalid_row_handler=set_apart,
         ),
         pa_csv.ConvertOptions(
-            check_utf8=False, column_types=dict.fromkeys(file.names, pa.binary()), strings_can_be_null=False
+            check_utf8=False, column_types=dict.fromkeys(file.names, pa.string()), strings_can_be_null=False
         ),
     )
     return fields, {**_renumbered(ragged, unclosed), **unclosed}
@@ -125,34 +128,3 @@ def _renumbered(ragged: list[tuple[int, str, str]], taken: dict[int, tuple[str, 
             shift += 1
         by_number[number + shift] = (reason, text)
     return by_number
-
-
-def _decode(fields: pa.Table, rows: pl.Series) -> tuple[pl.DataFrame, list[BadRow]]:
-    """Text columns and `ROW`; rows with bytes that are not UTF-8 apart."""
-    foreign: dict[int, str] = {}
-    columns = {}
-    for name in fields.column_names:
-        column = fields[name].combine_chunks()
-        try:
-            text = column.cast(pa.string())
-        except pa.ArrowInvalid:
-            values = column.to_pylist()
-            foreign |= {i: name for i, value in enumerate(values) if not _is_utf8(value)}
-            text = pa.array([value.decode(errors="replace") for value in values], pa.string())
-        columns[name] = pl.Series(text)
-    frame = pl.DataFrame(columns).with_columns(pl.all().replace("", None)).with_columns(rows)
-    if not foreign:
-        return frame, []
-    at = sorted(foreign)
-    records = record(frame[at])
-    bad = [BadRow(rows[i], f"encoding: {foreign[i]} is not UTF-8", text) for i, text in zip(at, records, strict=True)]
-    good = np.delete(np.arange(len(frame)), at)
-    return frame[good], bad
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

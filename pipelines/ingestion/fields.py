@@ -14,17 +14,12 @@ _SHOWN_CHARS = 40
 
 def text(values: pl.Series) -> pl.Series:
     """As text; whole floats as whole numbers (an id column with a gap in it comes as floats); empty is null."""
+    if values.dtype == pl.List(pl.String):
+        values = pl.Series(values.name, [v if v is None else json.dumps(v) for v in values.to_list()], dtype=pl.String)
     if values.dtype.is_float():
         whole = values.cast(pl.Int64, strict=False)
         if (whole.cast(values.dtype) == values).all():
             values = whole
-    if values.dtype == pl.Binary:
-        values = pl.Series(values.name, [_decoded(value) for value in values], dtype=pl.String)
-    if values.dtype.is_nested():
-        listed = values.to_list()
-        values = pl.Series(
-            values.name, [None if v is None else json.dumps(v, default=str) for v in listed], dtype=pl.String
-        )
     return values.cast(pl.String).replace("", None)
 
 
@@ -63,8 +58,3 @@ def _names(value: str | None, separator: str) -> list[str]:
         except ValueError:
             pass  # a name that begins with a bracket
     return [name.strip() for name in value.split(separator) if name.strip()]
-
-
-def _decoded(value: bytes | None) -> str | None:
-    """Bytes of a Parquet column without a text type; what is no text shows as such."""
-    return None if value is None else value.decode(errors="replace")

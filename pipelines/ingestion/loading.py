@@ -28,12 +28,16 @@ from pipelines.ingestion.chunks import ROW
 from pipelines.ingestion.datasource import EXISTING, SPLIT, ExistingKeys
 
 APP_ID = "ingest"
-_ROWS_A_PARTITION = 1_000_000
+_ROWS_A_PARTITION = 1_500_000
+"""Rows that one task compares and writes, some 300 MB."""
+_KEYS_A_ROW = 4
+"""Of the lake's rows only keys are read: so many weigh as much as one new row."""
 _PARTS_A_READ = 256
 _ROWS_A_READ = 2_000_000
 _ATTEMPTS = 5
 _PARTITION = "_partition"
 _SEED = 1
+_PART = {"path": pl.String, "day": pl.Date, "num_rows": pl.Int64, "num_bytes": pl.Int64, "written_ms": pl.Int64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +78,15 @@ def _write(rows: Dataset, days: Mapping[date | None, int], lake: Lake, table: Ta
         meeting = placed.repartition(partitions.count, keys=[_PARTITION])
     options = {"table_uri": lake.table_uri(table), "table": table}
     written = meeting.map_batches(write_new, batch_format="pyarrow", batch_size=None, fn_kwargs=options)
-    found = pl.concat([pl.DataFrame(part) for part in ray.get(written.to_arrow_refs())])
-    return [Part(*row) for row in found.select("path", "day", "num_rows", "num_bytes", "written_ms").iter_rows()]
+    blocks = [pl.DataFrame(block) for block in ray.get(written.to_arrow_refs())]
+    return [Part(*row) for block in blocks for row in block.select(_PART.keys()).iter_rows()]
 
 
 def plan_partitions(days: Mapping[date | None, int], existing: Sequence[Part]) -> Partitions:
     """Small days share a partition, large ones are spread over several, about `_ROWS_A_PARTITION` rows in each."""
     rows = dict(days)
     for part in existing:
-        rows[part.day] = rows.get(part.day, 0) + part.num_rows
+        rows[part.day] = rows.get(part.day, 0) + part.num_rows // _KEYS_A_ROW
     first, room, placed = 0, _ROWS_A_PARTITION, []
     for day, num_rows in sorted(rows.items(), key=lambda item: item[0] or date.min):
         if num_rows > room and room < _ROWS_A_PARTITION:
@@ -116,26 +120,32 @@ def write_new(block: pa.Table, table_uri: str, table: Table) -> pa.Table:
     spec = TABLES[table]
     if not block.num_rows:
         return _parts_table([])
-    frame = pl.DataFrame(block)
-    known = frame.filter(pl.col(SPLIT) == EXISTING).select(spec.key, *spec.partition_by)
-    new = frame.filter(pl.col(SPLIT) != EXISTING).sort(SPLIT, ROW, maintain_order=True)
-    new = new.unique([spec.key, *spec.partition_by], keep="first", maintain_order=True)
-    new = new.join(known, on=[spec.key, *spec.partition_by], how="anti", maintain_order="left")
-    rows = new.select(spec.schema.names)
+    new = _new_rows(block, table)
+    rows = block.select(spec.schema.names).take(new["at"].to_arrow()).cast(spec.schema)
     if not spec.partition_by:
-        return _parts_table([write_part(table_uri, _typed(rows, table), None)] if len(rows) else [])
-    by_day = rows.partition_by("date", as_dict=True, maintain_order=True)
-    return _parts_table([write_part(table_uri, _typed(group, table), day) for (day,), group in by_day.items()])
+        return _parts_table([write_part(table_uri, rows, None)] if rows.num_rows else [])
+    sizes = new.group_by("date", maintain_order=True).len()
+    parts, start = [], 0
+    for day, num_rows in sizes.iter_rows():
+        parts.append(write_part(table_uri, rows.slice(start, num_rows), day))
+        start += num_rows
+    return _parts_table(parts)
 
 
-def _typed(rows: pl.DataFrame, table: Table) -> pa.Table:
-    return rows.to_arrow().cast(TABLES[table].schema)
+def _new_rows(block: pa.Table, table: Table) -> pl.DataFrame:
+    """Where (`at`) the new rows are, by day and in the order of the source. Only keys are sorted, not whole rows."""
+    spec = TABLES[table]
+    identity = [spec.key, *spec.partition_by]
+    keys = pl.DataFrame(block.select([*identity, SPLIT, ROW])).with_row_index("at")
+    known = keys.filter(pl.col(SPLIT) == EXISTING).select(identity)
+    new = keys.filter(pl.col(SPLIT) != EXISTING).sort(*spec.partition_by, SPLIT, ROW)
+    new = new.unique(identity, keep="first", maintain_order=True)
+    return new.join(known, on=identity, how="anti", maintain_order="left")
 
 
 def _parts_table(parts: Sequence[Part]) -> pa.Table:
-    schema = {"path": pl.String, "day": pl.Date, "num_rows": pl.Int64, "num_bytes": pl.Int64, "written_ms": pl.Int64}
     rows = [(part.path, part.day, part.num_rows, part.num_bytes, part.written_ms) for part in parts]
-    return pl.DataFrame(rows, schema=schema, orient="row").to_arrow()
+    return pl.DataFrame(rows, schema=_PART, orient="row").to_arrow()
 
 
 def _groups(parts: Sequence[Part]) -> list[list[Part]]:

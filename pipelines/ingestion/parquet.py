@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from cluster.storage import filesystem
 from pipelines.ingestion.chunks import ROW, BadRow, Chunk, to_columns
+from pipelines.ingestion.decoding import decode
 from pipelines.ingestion.layout import SourceFile
 from pipelines.ingestion.splits import Split
 
@@ -31,10 +32,11 @@ def read_parquet(split: Split) -> Iterator[Chunk]:
                 yield Chunk(pl.DataFrame(), [BadRow(num_before + 1, reason, num_rows=num_rows)])
             else:
                 for at in range(0, num_rows, _CHUNK_ROWS):
-                    part = pl.DataFrame(rows.slice(at, _CHUNK_ROWS))
-                    numbers = pl.int_range(num_before + at + 1, num_before + at + 1 + len(part), eager=True)
-                    raw_frame = part.with_columns(numbers.alias(ROW))
-                    yield Chunk(to_columns(raw_frame, split.file.table, split.file.layout))
+                    first = num_before + at + 1
+                    part = rows.slice(at, _CHUNK_ROWS)
+                    numbers = pl.int_range(first, first + len(part), eager=True).alias(ROW)
+                    frame, foreign = decode(part, numbers)
+                    yield Chunk(to_columns(frame, split.file.table, split.file.layout), foreign)
             num_before += num_rows
 
 

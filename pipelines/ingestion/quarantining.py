@@ -7,6 +7,7 @@ from datetime import datetime
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from ray.data import Dataset
 
 from cluster.lake import Lake
@@ -55,4 +56,4 @@ def to_quarantine(block: pa.Table, origin: pl.DataFrame, table: Table, now: date
 
 def good_rows(block: pa.Table) -> pa.Table:
     """The rows without a fault."""
-    return block.filter(pa.compute.is_null(block[REASON]))
+    return block.filter(pc.is_null(block[REASON]))

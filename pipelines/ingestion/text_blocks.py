@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from typing import IO, cast
+from zlib import error as ZlibError
 
 from cluster.storage import filesystem
 from models.errors import InputError
@@ -12,6 +13,7 @@ from pipelines.ingestion.layout import multi_line
 from pipelines.ingestion.splits import Split
 
 BLOCK_BYTES = 16 << 20
+_PIECE_BYTES = 1 << 20
 _MAX_BLOCK_BYTES = 256 << 20
 """A row longer than this is not text of ours."""
 
@@ -41,22 +43,31 @@ def _next_line(raw: IO[bytes], at: int) -> int:
 
 
 def _blocks(text: IO[bytes], left: int | None, quoted: bool, block_bytes: int) -> Iterator[bytes]:
-    """`left`: bytes to read, None for all there are."""
-    held = b""
-    while piece := text.read(block_bytes if left is None else min(block_bytes, left)):
+    """`left`: bytes to read, None for all there are. Whole rows before a broken place come out before its error."""
+    held = bytearray()
+    while True:
+        try:
+            piece = text.read(_PIECE_BYTES if left is None else min(_PIECE_BYTES, left))
+        except (OSError, EOFError, ZlibError):
+            if end := _rows_end(held, quoted):
+                yield bytes(held[:end])
+            raise
+        if not piece:
+            break
         left = None if left is None else left - len(piece)
         held += piece
-        end = _rows_end(held, quoted)
-        if end:
-            yield held[:end]
-            held = held[end:]
+        if len(held) < block_bytes:
+            continue
+        if end := _rows_end(held, quoted):
+            yield bytes(held[:end])
+            del held[:end]
         elif len(held) > _MAX_BLOCK_BYTES:
             raise InputError(f"a row is longer than {_MAX_BLOCK_BYTES >> 20} MiB. Is this a text file?")
     if held:
-        yield held
+        yield bytes(held)
 
 
-def _rows_end(text: bytes, quoted: bool) -> int:
+def _rows_end(text: bytearray, quoted: bool) -> int:
     """Where the last whole row ends. A line break within quotes (an odd number of them before it) ends no row."""
     last = end = text.rfind(b"\n") + 1
     if not quoted:
