@@ -83,9 +83,10 @@ def load_experiment(path: Path | None) -> Experiment:
 def parse_experiment(body: Mapping[str, Any]) -> Experiment:
     """Strict: an unknown key is an error that names the nearest one."""
     _check_keys(body, ["salt", "variants"])
-    variants = tuple(_variant(entry) for entry in body.get("variants", []))
-    if not variants:
-        raise ConfigError("the experiment has no [[variants]]. Name at least one.")
+    entries = body.get("variants")
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError("the experiment has no [[variants]]. Name at least one, as tables.")
+    variants = tuple(_variant(entry) for entry in entries)
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names):
         raise ConfigError(f"variant names must differ; got {', '.join(names)}.")

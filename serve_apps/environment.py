@@ -24,6 +24,8 @@ def serve_environment(scratch: Path) -> dict[str, str]:
         # Ours closes the two ports that HAProxy would open to the network.
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_HAPROXY),
         "HAPROXY": get_haproxy_binary(),
+        # How long a gateway replica that leaves waits for the proxy to notice; one on the same machine has by then.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
         # Any free port, so that a second server on this machine does not meet the first.
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),

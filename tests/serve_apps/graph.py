@@ -9,9 +9,11 @@ import httpx
 
 from cluster.online_store import OnlineStore, open_store
 from cluster.registry import Registry
+from models.experiments import load_experiment
 from models.manifest import Manifest
 from serve_apps.gateway import create_api
-from serve_apps.messages import Answer, HomeQuery, SimilarQuery
+from serve_apps.live_bundles import LiveBundles
+from serve_apps.messages import HomeQuery, SimilarQuery
 from serve_apps.ranking import Ranking
 from serve_apps.retrieval import Retrieval
 from serve_apps.router import Router
@@ -24,7 +26,7 @@ class Chain:
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    async def recommend(self, query: HomeQuery | SimilarQuery) -> Answer:
+    async def recommend(self, query: HomeQuery | SimilarQuery) -> bytes:
         return (await self._router.recommend([query]))[0]
 
     async def champion(self) -> str:
@@ -73,7 +75,7 @@ def client(
 ) -> httpx.AsyncClient:
     """An HTTP client over the whole graph."""
     stages = (retrieval or Retrieval(registry.uri), ranking or Ranking(registry.uri))
-    router = Router(registry.uri, store_url, experiments, *stages)
     store: OnlineStore = open_store(store_url)
+    router = Router(LiveBundles(registry.uri), store, load_experiment(experiments), *stages)
     transport = httpx.ASGITransport(app=create_api(Chain(router), store, keys), raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://shoal")

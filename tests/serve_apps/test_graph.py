@@ -55,7 +55,7 @@ def test_a_known_user_gets_a_personal_row_with_true_reasons(registry: Registry, 
         assert answer["model_version"] == "v1"
         assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
         # The one item of the history is the only thing that can have caused it.
-        assert {item["reason"] for item in answer["items"]} == {"Because you chose Item-0"}
+        assert {item["reason"] for item in answer["items"]} == {"Because you clicked Item-0"}
         assert 0 <= answer["freshness_ms"] < 60_000
 
     talk(client(registry, store), conversation)

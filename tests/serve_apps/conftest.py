@@ -1,0 +1,147 @@
+"""The graph without Ray: the same stage classes in this process, a real registry and a real SQLite store."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from cluster.online_store import OnlineStore, open_store
+from cluster.registry import Registry
+from models.experiments import CHAMPION_FOR_ALL, Experiment
+from serve_apps.gateway import create_api
+from serve_apps.live_bundles import LiveBundles
+from serve_apps.messages import Query
+from serve_apps.ranking import Ranking
+from serve_apps.retrieval import Retrieval
+from serve_apps.router import Ranker, Retriever, Router
+from tests.serve_apps.sample_bundle import publish
+
+
+@pytest.fixture(scope="session")
+def sample_registry(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry with `v1`, the champion, and `v2`. Shared: promote nothing in it."""
+    registry = Registry(str(tmp_path_factory.mktemp("registry")))
+    publish(registry, "v1", seed=1)
+    publish(registry, "v2", seed=2)
+    registry.promote("v1")
+    return registry.uri
+
+
+class OneProcess:
+    """The chain behind the gateway, each question alone."""
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+
+    async def recommend(self, query: Query) -> bytes:
+        return (await self.router.recommend([query]))[0]
+
+    async def champion(self) -> str:
+        return await self.router.champion()
+
+
+class Http:
+    """A blocking client of an ASGI application; its loop runs in a thread, so that what follows an answer runs too."""
+
+    def __init__(self, app: FastAPI, client: tuple[str, int]) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://shoal")
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        call = self._client.request(method, path, **options)
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result(60)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result(60)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@dataclass
+class Server:
+    """A client of the graph and what stands behind it."""
+
+    http: Http
+    store: OnlineStore
+    router: Router
+
+    def row(self, path: str, **query: Any) -> dict[str, Any]:
+        answer = self.http.get(f"/api/recommendations/{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def home(self, user_id: str, **query: Any) -> dict[str, Any]:
+        return self.row("home", user_id=user_id, **query)
+
+    def send(self, user_id: str, item_id: str, event_type: str, **fields: Any) -> dict[str, Any]:
+        event = {"user_id": user_id, "item_id": item_id, "event_type": event_type, **fields}
+        answer = self.http.post("/api/interactions", json=event)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve(sample_registry: str, tmp_path: Path) -> Iterator[Serve]:
+    """Makes servers; what is not given is the sample registry's champion for all over a fresh store."""
+    with ExitStack() as stack:
+
+        def make(
+            registry: str = sample_registry,
+            store_url: str | None = None,
+            experiment: Experiment = CHAMPION_FOR_ALL,
+            api_keys: Sequence[str] = (),
+            exclude_seen: bool = True,
+            retrieval: Retriever | None = None,
+            ranking: Ranker | None = None,
+            client: tuple[str, int] = ("127.0.0.1", 50_000),
+        ) -> Server:
+            store = open_store(store_url or f"sqlite:///{tmp_path / 'online.db'}")
+            stack.callback(store.close)
+            bundles = LiveBundles(registry, experiment.pinned)
+            stack.callback(bundles.close)
+            router = Router(
+                bundles,
+                store,
+                experiment,
+                retrieval or Retrieval(registry, experiment.pinned),
+                ranking or Ranking(registry, experiment.pinned),
+                exclude_seen,
+            )
+            http = Http(create_api(OneProcess(router), store, api_keys), client)
+            stack.callback(http.close)
+            return Server(http, store, router)
+
+        yield make
+
+
+@pytest.fixture
+def server(serve: Serve) -> Server:
+    """The plain server."""
+    return serve()
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    """Item ids of an answer, in order."""
+    return [item["item_id"] for item in answer["items"]]
