@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ import yaml
 from cluster.settings import Settings
 from serve_apps.environment import serve_environment
 from tests.k8s.rendered import ROOT, TARGETS, Document, containers, named, ray_clusters, render
+from tests.serve_apps.conftest import Serve
 
 _IMAGE = "ghcr.io/shoal/shoal"
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -69,23 +71,25 @@ def test_every_setting_is_one(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_serving_pods_have_the_environment_of_serving_behind_keys(target: str) -> None:
+def test_serving_pods_turn_on_what_a_laptop_does(target: str, tmp_path: Path) -> None:
+    """The switches; ports, paths and times of `serve_environment` are those of one machine."""
+    switches = {name: value for name, value in serve_environment(tmp_path).items() if value in ("0", "1")}
+    assert "RAY_SERVE_ENABLE_HA_PROXY" in switches
     for container in containers(named(render(target), "RayService", "shoal")):
         given = {variable["name"]: variable.get("value") for variable in container["env"]}
-        assert given.items() >= serve_environment(behind_keys=True).items()
+        assert given.items() >= switches.items()
 
 
-def test_probes_ask_paths_the_gateway_has() -> None:
-    tree = ast.parse((ROOT / "serve_apps" / "gateway.py").read_text())
-    paths = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    asked = {
+def test_probes_ask_paths_that_answer_without_a_key(serve: Serve) -> None:
+    probes = [
         container[probe]["httpGet"]["path"]
         for container in containers(named(render("base"), "RayService", "shoal"))
         for probe in _PROBES
         if "httpGet" in container.get(probe, {})
-    }
-    assert asked == {"/api/health/live", "/api/health/ready"}
-    assert asked <= paths
+    ]
+    assert sorted(probes) == ["/api/health/live", "/api/health/ready"]
+    server = serve(api_keys=["key"])
+    assert [server.http.get(path).status_code for path in probes] == [200, 200]
 
 
 def test_the_checks_see_what_is_wrong() -> None:
