@@ -1,0 +1,120 @@
+"""The shipped graph beside the same graph with stock Serve settings and no batches. Prints figures; asserts a ratio.
+
+A bundle of demo size with its ranker, users with 30 events each, every history read in its request. One
+machine serves and asks: `wrk -t1` at 1, 16 and 64 connections. CPU is that of all the server's processes.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cluster.online_store import OnlineUser, open_store
+from cluster.registry import Registry
+from models.events import EventType
+from models.seeds import generator
+from models.user_state import HistoryEvent
+from tests.serve_apps.running_server import RunningServer, running_server
+from tests.serve_apps.sample_bundle import publish
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is missing: apt-get install wrk"),
+]
+
+NUM_ITEMS, NUM_USERS, HISTORY = 2_000, 1_000, 30
+CONNECTIONS = (1, 16, 64)
+DURATION_S = 20
+MIN_RATIO = 2.0
+"""Requests a second at 64 connections, shipped over stock."""
+_SCRIPT = """
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("GET", "/api/recommendations/home?user_id=u" .. (n * 7919 % USERS))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One run of wrk. Latencies in milliseconds; `cpu_ms`: of the server, a request."""
+
+    requests_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    registry = Registry(str(tmp_path_factory.mktemp("registry")))
+    publish(registry, "v1", NUM_ITEMS, NUM_USERS)
+    registry.promote("v1")
+    return registry
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose online store knows every user's history."""
+    random = generator(7, "histories")
+    start = datetime.now(UTC) - timedelta(days=30)
+    users = {}
+    for n in range(NUM_USERS):
+        items = random.choice(NUM_ITEMS, HISTORY, replace=False)
+        times = [int((start + timedelta(hours=hour)).timestamp() * 1e6) for hour in range(HISTORY)]
+        events = (HistoryEvent(f"i{item}", EventType.CLICK, at) for item, at in zip(items, times, strict=True))
+        users[f"u{n}"] = OnlineUser(tuple(events), "NO")
+    store = open_store(f"sqlite:///{tmp_path / 'online.db'}")
+    store.warm(users)
+    store.close()
+    yield tmp_path
+
+
+def test_shipped_beside_stock(registry: Registry, home: Path) -> None:
+    figures = {}
+    for name, options in (("shipped", []), ("stock", ["--stock"])):
+        with running_server(home, registry.uri, *options) as server:
+            _ask(server, home, 16, 3)  # warm
+            for connections in CONNECTIONS:
+                figures[name, connections] = _ask(server, home, connections, DURATION_S)
+    print(f"\n{'graph':<8} {'connections':>11} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms/request':>15}")
+    for (name, connections), f in figures.items():
+        row = f"{f.requests_s:>11.0f} {f.p50_ms:>8.1f} {f.p99_ms:>8.1f} {f.cpu_ms:>15.2f}"
+        print(f"{name:<8} {connections:>11} {row}")
+    ratio = figures["shipped", 64].requests_s / figures["stock", 64].requests_s
+    print(f"shipped answers {ratio:.1f} times as many requests a second at 64 connections")
+    assert ratio >= MIN_RATIO
+
+
+def _ask(server: RunningServer, home: Path, connections: int, duration_s: int) -> Figures:
+    script = home / "home.lua"
+    script.write_text(_SCRIPT.replace("USERS", str(NUM_USERS)))
+    before = server.cpu_s()
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration_s}s", "--latency", "-s", str(script), server.url]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    cpu_s = server.cpu_s() - before
+    assert "Non-2xx" not in out, out
+    assert "Socket errors" not in out, out
+    num = int(_found(r"(\d+) requests in", out))
+    return Figures(
+        float(_found(r"Requests/sec:\s+([\d.]+)", out)), _latency(out, 50), _latency(out, 99), 1_000 * cpu_s / num
+    )
+
+
+def _latency(out: str, percentile: int) -> float:
+    value, unit = re.search(rf"{percentile}%\s+([\d.]+)(us|ms|s)", out).groups()  # type: ignore[union-attr]
+    return float(value) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
+
+
+def _found(pattern: str, out: str) -> str:
+    found = re.search(pattern, out)
+    assert found, out
+    return found.group(1)

@@ -1,0 +1,75 @@
+"""The wiring: arguments are checked before anything starts, and the wired graph answers in Serve's local mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import ValidationError
+from ray import serve as ray_serve
+
+from models.errors import ConfigError
+from serve_apps.app import ServeArgs, build_app
+from serve_apps.messages import HomeQuery
+from serve_apps.serve import main
+from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOAL_API_KEYS", raising=False)
+
+
+def test_an_address_that_is_not_known_to_be_loopback_needs_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="without a key"):
+        build_app({})
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0"):
+        build_app(ServeArgs(host="0.0.0.0"))
+    monkeypatch.setenv("SHOAL_API_KEYS", "a-key")
+    build_app({})
+
+
+def test_a_misspelt_argument_is_an_error() -> None:
+    with pytest.raises(ValidationError, match="exclude_sen"):
+        build_app({"host": "127.0.0.1", "exclude_sen": False})
+
+
+def test_the_whole_graph_fits_on_less_than_one_core() -> None:
+    assert sum(tier.num_cpus for tier in (GATEWAY, ROUTER, RETRIEVAL, RANKING)) <= 1.0
+
+
+def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:
+    # Unbatched, because `serve.batch` does not know the local mode; test_server.py has the shipped graph.
+    experiments = tmp_path / "experiments.toml"
+    experiments.write_text('salt = "s"\n[[variants]]\nname = "old"\nweight = 1\nversion = "v2"\n')
+    args: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "registry": sample_registry,
+        "store": f"sqlite:///{tmp_path / 'online.db'}",
+        "experiments": experiments,
+        "stock": True,
+    }
+    handle = ray_serve.run(build_app(args), _local_testing_mode=True)
+    answer = orjson.loads(handle.recommend.remote(HomeQuery("u1", 3)).result())
+    assert (answer["variant"], answer["model_version"], len(answer["items"])) == ("old", "v2", 3)
+
+
+def test_the_command_says_what_to_do_without_a_champion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--registry", str(tmp_path)]) == 2
+    assert "Train and publish one: shoal train, shoal publish" in capsys.readouterr().err
+
+
+def test_the_command_does_not_listen_on_the_network_without_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", "0.0.0.0"]) == 2
+    assert "Set SHOAL_API_KEYS" in capsys.readouterr().err
+
+
+def test_the_command_names_a_pinned_version_that_is_not_there(
+    sample_registry: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiments = tmp_path / "experiments.toml"
+    experiments.write_text('salt = "s"\n[[variants]]\nname = "old"\nweight = 1\nversion = "v9"\n')
+    assert main(["--registry", sample_registry, "--experiments", str(experiments)]) == 2
+    assert "'v9'" in capsys.readouterr().err
