@@ -20,8 +20,8 @@ _BUCKET = "shoal-test"
 
 
 @pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """The one Ray of the session."""
+def ray_session(s3_endpoint: str) -> Iterator[None]:
+    """The one Ray of the session. Its workers inherit the environment of its start, so the S3 endpoint comes first."""
     with start_ray(num_cpus=6):
         yield
 

@@ -20,7 +20,7 @@ from pipelines.ingestion import fields
 from pipelines.ingestion.chunks import COLUMNS, EXTRA, ROW, record
 from pipelines.ingestion.timestamps import TimeUnit, microseconds
 
-REASON, RECORD = "reason", "record"
+REASON, RECORD = "_reason", "_record"
 _TEXTS = ("interaction_id", "user_id", "item_id", "session_id", "recommendation_id", "country", "device")
 
 

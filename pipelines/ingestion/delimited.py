@@ -11,17 +11,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cluster.storage import filesystem
 from models.errors import SchemaError
 from pipelines.ingestion.chunks import ROW, BadRow, Chunk, to_columns
-from pipelines.ingestion.decoding import foreign_rows, set_apart, valid_utf8
+from pipelines.ingestion.decoding import FOREIGN, foreign_rows, set_apart, valid_utf8
 from pipelines.ingestion.layout import SourceFile, multi_line
 from pipelines.ingestion.splits import Split
-from pipelines.ingestion.text_blocks import BLOCK_BYTES, text_blocks
+from pipelines.ingestion.text_blocks import BLOCK_BYTES, first_line, text_blocks
 
 _UNIT_SEPARATOR = b"\x1f"
 """Stands in for separators of more than one character, which Arrow's reader does not have."""
-_MAX_HEADER_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -29,21 +27,14 @@ def header(file: SourceFile) -> tuple[str, ...]:
     """Column names of the file, from its layout or its first line; empty for an empty file."""
     if file.layout.names is not None:
         return file.layout.names
-    fs, path = filesystem(file.uri)
-    compression = "gzip" if file.uri.endswith(".gz") else None
-    with fs.open(path, "rb", compression=compression) as raw:
-        line = raw.readline(_MAX_HEADER_BYTES).removeprefix(_BOM)
+    line = first_line(file.uri).removeprefix(_BOM)
     try:
         text = line.decode()
     except UnicodeDecodeError:
         raise SchemaError(f"the header of {file.uri} is not UTF-8: {line[:80]!r}. Save the file as UTF-8.") from None
-    names = next(
-        csv.reader(
-            [text], delimiter=file.layout.separator, quoting=csv.QUOTE_MINIMAL if file.layout.quoted else csv.QUOTE_NONE
-        ),
-        [],
-    )
-    names = [name.partition(":")[0].strip() if file.layout.typed_header else name.strip() for name in names]
+    separator, quoted = file.layout.separator, file.layout.quoted
+    fields = csv.reader([text], delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    names = [name.partition(":")[0].strip() if file.layout.typed_header else name.strip() for name in next(fields, [])]
     if len(set(names)) < len(names):
         raise SchemaError(f"the header of {file.uri} names a column twice: {', '.join(names)}. Give each its own name.")
     return tuple(names)
@@ -59,8 +50,8 @@ def read_delimited(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[Chu
         if skip_header:
             text = block[block.find(b"\n") + 1 or len(block) :]
             skip_header = False
-        if split.file.layout.encoding != "utf-8":
-            text = text.decode(split.file.layout.encoding).encode()
+        if layout.encoding != "utf-8":
+            text = text.decode(layout.encoding).encode()
         text, has_foreign = valid_utf8(text)
         fields, bad = _parse(text, split.file)
         num_rows = len(fields) + len(bad)
@@ -83,7 +74,7 @@ def _parse(text: bytes, file: SourceFile) -> tuple[pa.Table, dict[int, tuple[str
 
     def set_apart(row: Any) -> str:
         reason = f"columns: row has {row.actual_columns} fields, the header {row.expected_columns}"
-        ragged.append((row.number, reason, row.text.replace(_UNIT_SEPARATOR.decode(), layout.separator)))
+        ragged.append((row.number, reason, _shown(row.text, layout.separator)))
         return "skip"
 
     if not text:
@@ -103,6 +94,10 @@ def _parse(text: bytes, file: SourceFile) -> tuple[pa.Table, dict[int, tuple[str
         ),
     )
     return fields, {**_renumbered(ragged, unclosed), **unclosed}
+
+
+def _shown(text: str, separator: str) -> str:
+    return text.replace(_UNIT_SEPARATOR.decode(), separator).replace(FOREIGN, "\ufffd")
 
 
 def _without_unclosed(text: bytes, file: SourceFile) -> tuple[bytes, dict[int, tuple[str, str]]]:

@@ -43,13 +43,15 @@ def to_quarantine(block: pa.Table, origin: pl.DataFrame, table: Table, now: date
         pl.lit(table.value).alias("table"),
         "source_file",
         (pl.col(ROW) + pl.col("before")).alias("source_row"),
-        REASON,
-        RECORD,
+        pl.col(REASON).alias("reason"),
+        pl.col(RECORD).alias("record"),
         pl.lit(now).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
         SPLIT,
         ROW,
     )
-    ids = [derive_interaction_id(*row) for row in rows.select("table", "source_file", "source_row", REASON).iter_rows()]
+    ids = [
+        derive_interaction_id(*row) for row in rows.select("table", "source_file", "source_row", "reason").iter_rows()
+    ]
     full = rows.with_columns(pl.Series("quarantine_id", ids, dtype=pl.String))
     return conform(full.select(*QUARANTINE.names, SPLIT, ROW), Table.QUARANTINE)
 

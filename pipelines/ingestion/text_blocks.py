@@ -14,6 +14,7 @@ from pipelines.ingestion.splits import Split
 
 BLOCK_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 20
+_MAX_LINE_BYTES = 1 << 16
 _MAX_BLOCK_BYTES = 256 << 20
 """A row longer than this is not text of ours."""
 
@@ -31,6 +32,16 @@ def text_blocks(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]
         stop = _next_line(raw, split.stop)
         raw.seek(start)
         yield from _blocks(raw, max(0, stop - start), quoted, block_bytes)
+
+
+def first_line(uri: str) -> bytes:
+    """The first line of a text file, cut to `_MAX_LINE_BYTES`; empty when the file is broken before its end."""
+    fs, path = filesystem(uri)
+    try:
+        with fs.open(path, "rb", compression="gzip" if uri.endswith(".gz") else None) as raw:
+            return bytes(raw.read(_MAX_LINE_BYTES).partition(b"\n")[0])
+    except (OSError, EOFError, ZlibError):
+        return b""
 
 
 def _next_line(raw: IO[bytes], at: int) -> int:

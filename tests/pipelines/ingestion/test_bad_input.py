@@ -55,15 +55,15 @@ def log(tmp_path: Path, *rows: str | bytes, name: str = "log.csv", header: str =
 def test_a_bad_csv_row_is_named_and_its_neighbours_are_kept(tmp_path: Path, bad: str | bytes, reason: str) -> None:
     rows = checked(log(tmp_path, "a,i,978300760,5,", bad, "b,i,978300761,,like", "c,i,978300762,,"), time_unit="s")
     assert good(rows)["user_id"].to_list() == ["a", "b", "c"]
-    (found,) = rows.filter(pl.col("reason").is_not_null()).iter_rows(named=True)
-    assert found["reason"].startswith(reason)
+    (found,) = rows.filter(pl.col("_reason").is_not_null()).iter_rows(named=True)
+    assert found["_reason"].startswith(reason)
     assert found["_row"] == 2
-    assert 0 < len(found["record"]) <= 1_000
+    assert 0 < len(found["_record"]) <= 1_000
 
 
 def test_rows_behind_several_bad_ones_keep_their_numbers(tmp_path: Path) -> None:
     rows = checked(log(tmp_path, "x", "a,i,978300760,,", 'q,"', "y,z", "b,i,978300760,oops,", "c,i,978300760,,", "w"))
-    numbers = {row["_row"]: (row["reason"] or "good").split(":")[0] for row in rows.iter_rows(named=True)}
+    numbers = {row["_row"]: (row["_reason"] or "good").split(":")[0] for row in rows.iter_rows(named=True)}
     assert numbers == {1: "columns", 2: "good", 3: "columns", 4: "columns", 5: "rating", 6: "good", 7: "columns"}
 
 
@@ -88,8 +88,8 @@ def test_a_bad_json_line_is_named_and_its_neighbours_are_kept(tmp_path: Path, li
     before = '{"user_id": "a", "item_id": "i", "timestamp": 978300760}'
     rows = checked(log(tmp_path, before, line, before.replace('"a"', '"b"'), name="log.jsonl", header=""))
     assert good(rows)["user_id"].to_list() == ["a", "b"]
-    (found,) = rows.filter(pl.col("reason").is_not_null()).iter_rows(named=True)
-    assert found["reason"].startswith(reason)
+    (found,) = rows.filter(pl.col("_reason").is_not_null()).iter_rows(named=True)
+    assert found["_reason"].startswith(reason)
     assert found["_row"] == 2
 
 
@@ -119,8 +119,8 @@ def test_one_broken_row_group_is_set_apart(tmp_path: Path) -> None:
     rows = checked(path)
     kept = good(rows)["user_id"].to_list()
     assert kept == [f"user-{n}" for n in range(4_000) if not 1_000 <= n < 2_000]
-    (found,) = rows.filter(pl.col("reason").is_not_null()).iter_rows(named=True)
-    assert found["reason"].startswith("file: row group 1 (1,000 rows from here) is unreadable")
+    (found,) = rows.filter(pl.col("_reason").is_not_null()).iter_rows(named=True)
+    assert found["_reason"].startswith("file: row group 1 (1,000 rows from here) is unreadable")
     assert (found["_row"], found["_num_rows"]) == (1_001, 1_000)
 
 
@@ -131,6 +131,14 @@ def test_a_gzip_file_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> N
     rows = checked(tmp_path)
     assert reasons(rows)[-1].startswith("file: file is unreadable from here on")
     assert len(good(rows)) > 0
+
+
+def test_a_gzip_file_broken_at_its_beginning(tmp_path: Path) -> None:
+    log(tmp_path, "a,i,978300760,,")
+    (tmp_path / "bad.csv.gz").write_bytes(gzip.compress(HEADER.encode() * 50)[:40])
+    rows = checked(tmp_path)
+    assert len(good(rows)) == 1
+    assert reasons(rows)[0].startswith("file: file is unreadable from here on: Compressed file ended")
 
 
 def test_an_empty_file_beside_others_is_reported(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_json_lines(values: list[object]) -> None:
         path.write_text("\n".join([sound, *map(json.dumps, values)]))
         read = checked(path, time_unit="s")
     assert sorted(read["_row"].to_list()) == list(range(1, len(values) + 2))
-    assert read.filter(pl.col("_row") == 1)["reason"].to_list() == [None]
+    assert read.filter(pl.col("_row") == 1)["_reason"].to_list() == [None]
     check_accounts(read)
 
 
