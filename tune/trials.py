@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import ray
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from cluster.lake import Lake
 from pipelines.learning.trainer import train
 from pipelines.overrides import apply_overrides
 from pipelines.recipes import Recipe, from_dict, to_dict
+from pipelines.session import data_session
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
@@ -20,5 +22,16 @@ def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
 
 
 def run_trial(settings: dict[str, Any], recipe: Recipe, lake_uri: str, runs_uri: str) -> None:
-    """Train; every epoch's metrics go to Ray Tune."""
-    train(with_settings(recipe, settings), Lake(lake_uri), runs_uri, callbacks=[TuneReportCallback()])
+    """Train; every epoch's metrics go to Ray Tune.
+
+    A trial's placement group would catch every task of the training, which needs far more than the trial itself.
+    Training therefore runs in a task of its own outside the group, and dies with the trial that waits for it.
+    """
+    work = _train.options(scheduling_strategy="DEFAULT")
+    ray.get(work.remote(with_settings(recipe, settings), lake_uri, runs_uri, TuneReportCallback()))
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _train(recipe: Recipe, lake_uri: str, runs_uri: str, report: TuneReportCallback) -> None:
+    with data_session():
+        train(recipe, Lake(lake_uri), runs_uri, callbacks=[report])

@@ -1,0 +1,115 @@
+"""`ray job submit` on a cluster with token authentication: our code travels as the working directory."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.lake import Lake
+from models.tables import Table
+
+ROOT = Path(__file__).resolve().parents[2]
+RAY = str(Path(sys.executable).with_name("ray"))
+# Ray replaces 127.0.0.1 by the host's address; its neighbour on loopback stays what it is.
+NODE = "127.0.0.2"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Environment of a client of a one-node cluster that asks for a token."""
+    port, dashboard = free_port(), free_port()
+    home = tmp_path_factory.mktemp("home")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHONPATH"))},
+        "HOME": str(home),
+        # `python` on the cluster is an interpreter with the dependencies and nothing of ours on its path.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "OMP_NUM_THREADS": "1",
+    }
+    options = {
+        "node-ip-address": NODE,
+        "port": port,
+        "dashboard-host": NODE,
+        "dashboard-port": dashboard,
+        "dashboard-agent-listen-port": free_port(),
+        "num-cpus": 4,
+    }
+    command = [RAY, "start", "--head", "--block", "--object-store-memory=300000000", "--disable-usage-stats"]
+    head = subprocess.Popen(
+        [*command, *(f"--{name}={value}" for name, value in options.items())],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    environment["RAY_ADDRESS"] = f"http://{NODE}:{dashboard}"
+    try:
+        wait_for_agent(environment, head)
+        yield environment
+    finally:
+        head.terminate()
+        head.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((NODE, 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_agent(environment: dict[str, str], head: subprocess.Popen[bytes]) -> None:
+    """Until a job that does nothing goes through: the job agent comes up after the dashboard."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and head.poll() is None:
+        if submit(environment, "python", "-c", "pass", working_dir=None).returncode == 0:
+            return
+        time.sleep(1)
+    pytest.fail("the cluster did not take a job within 90 s")
+
+
+def submit(
+    environment: dict[str, str], *entrypoint: str, working_dir: Path | None = ROOT
+) -> subprocess.CompletedProcess[str]:
+    where = ["--working-dir", str(working_dir)] if working_dir else []
+    return subprocess.run(
+        [RAY, "job", "submit", *where, "--", *entrypoint],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.mark.slow
+def test_an_ingest_runs_as_a_job(cluster: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "user_id,item_id,event_type,timestamp\nann,lamp,click,2026-01-31T12:00:00Z\nbob,lamp,stare,2026-01-31\n"
+    )
+    lake = tmp_path / "lake"
+    done = submit(
+        cluster, "python", "-m", "pipelines.ingest", str(log), "--lake", str(lake), "--max-bad-fraction", "0.5"
+    )
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-2_000:]
+    assert Lake(str(lake)).num_rows(Table.INTERACTIONS) == 1
+    assert Lake(str(lake)).num_rows(Table.QUARANTINE) == 1
+
+
+@pytest.mark.slow
+def test_a_wrong_token_is_refused(cluster: dict[str, str]) -> None:
+    request = urllib.request.Request(f"{cluster['RAY_ADDRESS']}/api/jobs/", headers={"Authorization": "Bearer wrong"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code in (401, 403)
