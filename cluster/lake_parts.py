@@ -1,6 +1,6 @@
 """Parts: single Parquet files of a Delta table, written and read by many tasks, committed by one (`Lake.commit`).
 
-A part that no commit names is not a piece of the table; Delta's vacuum removes it.
+A part that no commit names is not a piece of the table; Delta's full vacuum removes it.
 """
 
 from __future__ import annotations

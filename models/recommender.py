@@ -61,7 +61,9 @@ class Recommender:
         self._two_tower = TwoTowerNet.load(folder)
         self._ranker = RankerNet.load(folder) if (folder / RANKER).exists() else None
         if len(self._index) != len(self.items):
-            raise BundleError(f"the index holds {len(self._index)} vectors for {len(self.items)} items. Publish it again.")
+            raise BundleError(
+                f"the index holds {len(self._index)} vectors for {len(self.items)} items. Publish it again."
+            )
 
     @classmethod
     def load(cls, folder: Path, version: str, feature_digest: str | None = None) -> Recommender:

@@ -13,6 +13,7 @@ from models.features import FeatureSpec
 from models.net_config import RankerConfig, TwoTowerConfig
 from pipelines.learning.split import SplitConfig
 from pipelines.overrides import apply_overrides, unknown_key
+from pipelines.setting_checks import check_setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,12 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
 
 def from_dict(config: dict[str, Any]) -> Recipe:
     """The recipe that `to_dict` made; an unknown key or kind is a `ConfigError`."""
-    model = dict(config.get("model", {}))
-    kind = model.pop("kind", None)
+    model = config.get("model", {})
+    kind = model.get("kind") if isinstance(model, dict) else model
     if kind not in _MODELS:
         raise ConfigError(f"model.kind {kind!r} is unknown. Use one of: {', '.join(_MODELS)}.")
-    nested = {**config, "model": _build(_MODELS[kind], model, "model.")}
+    widths = {name: value for name, value in model.items() if name != "kind"}
+    nested = {**config, "model": _build(_MODELS[kind], widths, "model.")}
     recipe: Recipe = _build(Recipe, nested, "")
     return recipe
 
@@ -114,16 +116,19 @@ def _build(cls: Any, values: dict[str, Any], prefix: str) -> Any:
     for name in values:
         if name not in known:
             raise unknown_key(prefix + name, [prefix + k for k in sorted(known)])
-    built = {}
-    for name, value in values.items():
-        hint = hints[name]
-        built[name] = (
-            _build(hint, value, f"{prefix}{name}.") if is_dataclass(hint) and isinstance(value, dict) else value
-        )
+    built = {name: _value(hints[name], value, prefix + name) for name, value in values.items()}
     try:
         return cls(**built)
     except TypeError as error:
         raise ConfigError(f"recipe is incomplete: {error}") from None
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    if is_dataclass(value):
+        return value
+    if is_dataclass(hint) and isinstance(value, dict):
+        return _build(hint, value, f"{name}.")
+    return check_setting(name, value, hint)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def _serve(args: argparse.Namespace) -> int:
         registry.manifest(version)
     # A short path: a Unix socket's may have 107 bytes, and Ray adds 60 to it.
     with tempfile.TemporaryDirectory(prefix="shoal-", dir="/tmp") as scratch:
-        if not args.stock:
+        # A cluster that is already there has its own environment; see docs/serving.md for what it should be.
+        if not args.stock and not os.environ.get("RAY_ADDRESS"):
             os.environ.update(serve_environment(Path(scratch)))
         _answer_until_stopped(args)
     return 0

@@ -31,7 +31,7 @@ def run_trial(settings: dict[str, Any], recipe: Recipe, lake_uri: str, runs_uri:
     ray.get(work.remote(with_settings(recipe, settings), lake_uri, runs_uri, TuneReportCallback()))
 
 
-@ray.remote(num_cpus=0, max_retries=0)
+@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
 def _train(recipe: Recipe, lake_uri: str, runs_uri: str, report: TuneReportCallback) -> None:
     with data_session():
         train(recipe, Lake(lake_uri), runs_uri, callbacks=[report])

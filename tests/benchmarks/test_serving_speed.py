@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,7 +61,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(tmp_path: Path) -> Path:
     """A folder whose online store knows every user's history."""
     random = generator(7, "histories")
     start = datetime.now(UTC) - timedelta(days=30)
@@ -75,7 +74,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
     store = open_store(f"sqlite:///{tmp_path / 'online.db'}")
     store.warm(users)
     store.close()
-    yield tmp_path
+    return tmp_path
 
 
 def test_shipped_beside_stock(registry: Registry, home: Path) -> None:
@@ -98,8 +97,8 @@ def _ask(server: RunningServer, home: Path, connections: int, duration_s: int) -
     script = home / "home.lua"
     script.write_text(_SCRIPT.replace("USERS", str(NUM_USERS)))
     before = server.cpu_s()
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration_s}s", "--latency", "-s", str(script), server.url]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    options = ["-t1", f"-c{connections}", f"-d{duration_s}s", "--timeout", "10s", "--latency", "-s", str(script)]
+    out = subprocess.run(["wrk", *options, server.url], capture_output=True, text=True, check=True).stdout
     cpu_s = server.cpu_s() - before
     assert "Non-2xx" not in out, out
     assert "Socket errors" not in out, out

@@ -113,3 +113,4 @@ def test_a_wrong_token_is_refused(cluster: dict[str, str]) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
     assert refused.value.code in (401, 403)
+    refused.value.close()

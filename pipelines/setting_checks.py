@@ -1,0 +1,47 @@
+"""What a setting may be: the type of its field, and its range."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+from models.errors import ConfigError
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "split.test_fraction": (0.001, 0.4),
+    "features.history_length": (0, 10_000),
+    "features.recent_length": (1, 10_000),
+    "features.user_buckets": (1, 2**31),
+    "features.country_buckets": (2, 2**31),
+    "features.category_buckets": (1, 2**31),
+    "model.embedding_dim": (4, 4_096),
+    "model.hidden_dim": (1, 65_536),
+    "model.temperature": (1e-4, 100),
+    "model.num_negatives": (1, 1_000),
+    "optimizer.table_learning_rate": (0, 100),
+    "optimizer.dense_learning_rate": (0, 100),
+    "training.epochs": (1, 10_000),
+    "training.batch_size": (1, 2**24),
+    "training.shuffle_buffer": (1, 2**31),
+    "training.num_workers": (1, 4_096),
+    "training.cpus_per_worker": (0.01, 1_024),
+    "training.max_failures": (0, 1_000),
+    "training.patience": (0, 10_000),
+    "training.validation_users": (0, 2**31),
+    "seed": (0, 2**63 - 1),
+}
+
+
+def check_setting(name: str, value: Any, hint: Any) -> Any:
+    """The value as `hint` has it (a whole number passes for a float), or `ConfigError`."""
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"{name} {value!r} is unknown. Use one of: {', '.join(get_args(hint))}.")
+        return value
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{name} must be of type {getattr(hint, '__name__', 'object')}; got {value!r}.")
+    low, high = _RANGES.get(name, (None, None))
+    if low is not None and high is not None and not low <= value <= high:
+        raise ConfigError(f"{name} must be {low:g} to {high:g}; got {value}.")
+    return value

@@ -1,0 +1,93 @@
+"""Recipes: whole, typed, and the same after a trip through JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.errors import ConfigError
+from models.net_config import RankerConfig, TwoTowerConfig
+from pipelines.recipes import RECIPES, from_dict, load_recipe, to_dict
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_json(name: str) -> None:
+    recipe = RECIPES[name]()
+    assert from_dict(json.loads(json.dumps(to_dict(recipe)))) == recipe
+    assert recipe.name == name
+
+
+def test_each_recipe_has_its_own_model() -> None:
+    assert isinstance(load_recipe("two_tower").model, TwoTowerConfig)
+    assert isinstance(load_recipe("ranker").model, RankerConfig)
+
+
+def test_overrides_reach_every_level() -> None:
+    recipe = load_recipe("two_tower", ["seed=1", "model.embedding_dim=8", "training.epochs=9", "split.protocol=time"])
+    assert (recipe.seed, recipe.model.embedding_dim, recipe.training.epochs) == (1, 8, 9)
+    assert recipe.split.protocol == "time"
+
+
+def test_a_recipe_file_is_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({**to_dict(RECIPES["ranker"]()), "name": "mine"}))
+    assert load_recipe(str(path), ["training.epochs=7"]).training.epochs == 7
+    assert load_recipe(str(path)).name == "mine"
+
+
+def test_order_is_needed_while_there_is_a_history() -> None:
+    assert load_recipe("two_tower").needs_order
+    assert not load_recipe("two_tower", ["features.history_length=0"]).needs_order
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=1", r"nearest is 'training\.epochs'"),
+        ("model.dim=1", r"no setting 'model\.dim'"),
+        ("seed=soon", "expected a int"),
+        ("model.kind=forest", "kind 'forest' is unknown. Use one of: two_tower, ranker"),
+        ("split.protocol=random", "protocol 'random' is unknown. Use one of: leave_last_out, time, none"),
+        ("split.test_fraction=0.5", "test_fraction must be"),
+        ("training.epochs=0", "epochs must be"),
+        ("training.batch_size=-1", "batch_size must be"),
+        ("training.num_workers=0", "num_workers must be"),
+        ("model.temperature=0", "temperature must be"),
+    ],
+)
+def test_mistakes_in_a_setting(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("two_tower", [override])
+
+
+def test_an_unknown_recipe_lists_the_known() -> None:
+    with pytest.raises(ConfigError, match="Use one of two_tower, ranker"):
+        load_recipe("two_towers")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]", "holds a list"),
+        ("{", "is not JSON"),
+        ("{}", "kind None is unknown"),
+        ('{"model": {"kind": "two_tower"}}', "incomplete"),
+        ('{"model": {"kind": "two_tower"}, "name": "x", "sead": 3}', "nearest is 'seed'"),
+        ('{"model": {"kind": "two_tower", "width": 3}, "name": "x"}', r"no setting 'model\.width'"),
+        ('{"model": {"kind": "two_tower"}, "name": "x", "training": {"epochs": "three"}}', "epochs must be"),
+        ('{"model": {"kind": "two_tower"}, "name": "x", "training": 5}', "training must be of type TrainingConfig"),
+        ('{"model": 5, "name": "x"}', "kind 5 is unknown"),
+    ],
+)
+def test_mistakes_in_a_file(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(str(path))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load_recipe(str(tmp_path / "none.json"))
