@@ -111,7 +111,5 @@ def _fill(net: Net, path: Path) -> Net:
     try:
         net.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
-        raise BundleError(
-            f"weights {path.name} do not fit their net. Publish the bundle again."
-        ) from error
+        raise BundleError(f"weights {path.name} do not fit their net. Publish the bundle again.") from error
     return net
