@@ -97,7 +97,7 @@ def _ask(server: RunningServer, home: Path, connections: int, duration_s: int) -
     script = home / "home.lua"
     script.write_text(_SCRIPT.replace("USERS", str(NUM_USERS)))
     before = server.cpu_s()
-    options = ["-t1", f"-c{connections}", f"-d{duration_s}s", "--timeout", "10s", "--latency", "-s", str(script)]
+    options = ["-t1", f"-c{connections}", f"-d{duration_s}s", "--timeout", "60s", "--latency", "-s", str(script)]
     out = subprocess.run(["wrk", *options, server.url], capture_output=True, text=True, check=True).stdout
     cpu_s = server.cpu_s() - before
     assert "Non-2xx" not in out, out
