@@ -78,12 +78,9 @@ def running_server(
             url = f"http://127.0.0.1:{port}"
             _wait_ready(url, process, log)
             yield RunningServer(url, home)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(_STOP_TIMEOUT_S) == 0, log.read_text()
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            _stop(process)
+    assert process.returncode == 0, log.read_text()
 
 
 def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -96,3 +93,13 @@ def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             pass  # not listening yet
         time.sleep(0.2)
     raise AssertionError(f"the server did not become ready:\n{log.read_text()[-4_000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """In order, so that it stops what it started; by force only when that takes too long."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
