@@ -23,6 +23,7 @@ from models.errors import BundleError
 
 _PROGRESS = "progress.json"
 _SEPARATOR = "|"
+_WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def save(folder: Path, rank: int, world_size: int, model: Any, optimizer: Any, p
             f"state|{key}": tensor for key, tensor in _shards({f"{name}{_SEPARATOR}{k}": v for k, v in state.items()})
         }
     # Whole tensors are equal on every worker; one copy is enough.
-    own = {key: t for key, t in shards.items() if rank == 0 or not key.endswith("|whole")}
+    own = {key: t for key, t in shards.items() if rank == 0 or not key.endswith(_SEPARATOR + _WHOLE)}
     save_file(
         {key: t.detach().cpu().contiguous().clone() for key, t in own.items()}, folder / f"rank-{rank}.safetensors"
     )
@@ -72,13 +73,15 @@ class Reader:
         self._places: dict[str, list[tuple[Any, str]]] = {}
         for file in self._files:
             for key in file.keys():  # type: ignore[no-untyped-call]  # noqa: SIM118 - not a mapping
-                self._places.setdefault(
-                    key.rsplit(_SEPARATOR, 2)[0] if not key.endswith("|whole") else key[:-6], []
-                ).append((file, key))
+                self._places.setdefault(key.rpartition(_SEPARATOR)[0], []).append((file, key))
 
     def net(self) -> dict[str, Tensor]:
         """Every weight whole, by its name in the unsharded net."""
-        return {name[4:]: self._whole(name) for name in self._places if name.startswith("net|")}
+        return {name[4:]: tensor for name, tensor in self.tensors("net|").items()}
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """Everything whole, by the names of the files ("net|…", "state|…")."""
+        return {name: self._whole(name) for name in self._places if name.startswith(prefix)}
 
     def restore(self, model: Any, optimizer: Any) -> None:
         """Copy weights and optimizer state into this worker's shards."""
@@ -91,45 +94,30 @@ class Reader:
             if prefix + name not in self._places:
                 raise BundleError(f"the checkpoint has no {prefix + name}: it belongs to another recipe.")
             whole = self._whole(prefix + name)
-            for local, rows, columns in _local(value):
-                local.copy_(whole[rows, columns] if local.dim() == 2 else whole[rows] if local.dim() == 1 else whole)
+            for local, rows in _local(value):
+                local.copy_(whole[rows] if local.dim() else whole)
 
     def _whole(self, name: str) -> Tensor:
-        places = self._places[name]
-        if len(places) == 1 and places[0][1].endswith("|whole"):
-            return Tensor(places[0][0].get_tensor(places[0][1]))
-        parts = [(*map(int, key.rsplit(_SEPARATOR, 2)[1:]), file.get_tensor(key)) for file, key in places]
-        num_rows = max(row + len(t) for row, _, t in parts)
-        if parts[0][2].dim() == 1:
-            whole = torch.empty(num_rows, dtype=parts[0][2].dtype)
-            for row, _, tensor in parts:
-                whole[row : row + len(tensor)] = tensor
-            return whole
-        whole = torch.empty(num_rows, max(column + t.shape[1] for _, column, t in parts), dtype=parts[0][2].dtype)
-        for row, column, tensor in parts:
-            whole[row : row + len(tensor), column : column + tensor.shape[1]] = tensor
-        return whole
+        parts = [(key.rpartition(_SEPARATOR)[2], file.get_tensor(key)) for file, key in self._places[name]]
+        if parts[0][0] == _WHOLE:
+            return Tensor(parts[0][1])
+        return torch.cat([tensor for _, tensor in sorted(parts, key=lambda part: int(part[0]))])
 
 
 def _shards(state: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
     for name, value in state.items():
-        if not isinstance(value, Tensor) and not hasattr(value, "local_shards"):
-            continue
-        if not hasattr(value, "local_shards"):
-            yield f"{name}|whole", torch.as_tensor(value)
-            continue
+        if hasattr(value, "local_shards"):
+            for shard in value.local_shards():
+                yield f"{name}{_SEPARATOR}{shard.metadata.shard_offsets[0]}", shard.tensor
+        elif isinstance(value, Tensor):
+            yield f"{name}{_SEPARATOR}{_WHOLE}", value
+
+
+def _local(value: Any) -> Iterator[tuple[Tensor, slice]]:
+    """Local tensors of a state entry with the rows they hold of the whole."""
+    if hasattr(value, "local_shards"):
         for shard in value.local_shards():
-            row, column = (*shard.metadata.shard_offsets, 0)[:2]
-            yield f"{name}|{row}|{column}", shard.tensor
-
-
-def _local(value: Any) -> Iterator[tuple[Tensor, slice, slice]]:
-    """Local tensors of a state entry with the rows and columns they hold of the whole."""
-    if not hasattr(value, "local_shards"):
-        if isinstance(value, Tensor):
-            yield value, slice(None), slice(None)
-        return
-    for shard in value.local_shards():
-        row, column = (*shard.metadata.shard_offsets, 0)[:2]
-        rows, columns = (*shard.tensor.shape, 1)[:2]
-        yield shard.tensor, slice(row, row + rows), slice(column, column + columns)
+            row = shard.metadata.shard_offsets[0]
+            yield shard.tensor, slice(row, row + len(shard.tensor))
+    elif isinstance(value, Tensor):
+        yield value, slice(None)

@@ -17,8 +17,10 @@ from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 
 from pipelines.recipes import OptimizerConfig
 
-# Data-parallel tables have no fused kernel; the others take their step inside the backward pass.
-_SHARDING = [ShardingType.ROW_WISE.value, ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value]
+# Not data-parallel, which has no fused kernel; these take their step inside the backward pass. Not by columns: each
+# shard would have a row-wise Adagrad state of its own, which another number of workers could not take over. By
+# rows is CUDA's alone.
+_SHARDING = [ShardingType.ROW_WISE.value, ShardingType.TABLE_WISE.value]
 
 
 def shard(net: nn.Module, optimizer: OptimizerConfig, device: torch.device) -> DistributedModelParallel:
