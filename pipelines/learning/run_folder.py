@@ -9,8 +9,10 @@ checkpoints/    written by Ray Train, one an epoch
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from datetime import UTC, datetime
+from socket import gethostname
 from typing import Any
 
 from cluster.storage import Folder, join
@@ -38,5 +40,6 @@ def read_json(uri: str, name: str) -> Any:
 
 
 def write_live(uri: str, epoch: int, samples: int, total: int) -> None:
-    """How far the epoch in progress has come."""
-    write_json(uri, "live.json", {"epoch": epoch, "samples": min(samples, total), "total": total})
+    """How far the epoch in progress has come, and in which process of which host."""
+    body = {"epoch": epoch, "samples": min(samples, total), "total": total, "host": gethostname(), "pid": os.getpid()}
+    write_json(uri, "live.json", body)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import ray
 import ray.data
 import ray.train
@@ -95,12 +96,25 @@ def train(
 
 def _encode(recipe: Recipe, corpus: Corpus) -> Dataset:
     items, users = ray.put(corpus.items.vocabulary), ray.put(corpus.users)
-    return corpus.sequences.map_batches(
+    encoded = corpus.sequences.map_batches(
         encode_block,
         batch_format="pyarrow",
         batch_size=None,
         fn_kwargs={"items": items, "users": users, "spec": recipe.features, "split": corpus.split},
-    ).materialize()
+    )
+    return _in_order(encoded)
+
+
+def _in_order(encoded: Dataset) -> Dataset:
+    """The blocks by their first user, whatever order their tasks ended in: a seed then repeats a run."""
+    blocks = encoded.to_arrow_refs()
+    first_users = ray.get([_first_user.remote(block) for block in blocks])
+    return ray.data.from_arrow_refs([blocks[at] for at in np.argsort(first_users, kind="stable")])
+
+
+@ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
+def _first_user(block: pa.Table) -> int:
+    return int(block["user_row"][0].as_py()) if len(block) else -1
 
 
 def _held_out(recipe: Recipe, encoded: Dataset) -> HeldOut | None:

@@ -1,35 +1,50 @@
-"""A world with a known answer: even users like even items, odd users odd ones; each goes round its half in order."""
+"""A world whose right answer is known: even users like even items, odd users odd ones, and each misses one.
+
+User n has clicked every item of their half but item n, in the order n + 2, n + 4, … around the half, and ends on
+it: leave-last-out holds out exactly item n. With everything else of their half seen, and nothing of the other half
+ever seen together with it, item n is the one right answer.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import polars as pl
+import pyarrow as pa
 
 from cluster.lake import Lake
-from models.events import EventType
+from models.events import INTERACTIONS, EventType
 from models.tables import Table
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+SIZE = 40
+_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def checkerboard(folder: Path, num_users: int, num_items: int, num_laps: int = 1) -> Lake:
-    """A lake in which user u starts at item u (of its half) and takes one item after the other.
+def item(n: int) -> str:
+    """Id of item n."""
+    return f"item-{n:02}"
 
-    Of every lap the last item is the one before the start: withheld, it is the only right answer.
-    """
+
+def user(n: int) -> str:
+    """Id of user n."""
+    return f"user-{n:02}"
+
+
+def write_checkerboard(lake: Lake) -> int:
+    """Append the world's events; returns their number."""
     rows = []
-    half = num_items // 2
-    for user in range(num_users):
-        for step in range(num_laps * half - 1):
-            item = 2 * ((user // 2 + step) % half) + user % 2
-            moment = START + timedelta(minutes=step)
+    for n in range(SIZE):
+        for step in range(SIZE // 2):
+            moment = _START + timedelta(minutes=step * SIZE + n)
             rows.append(
-                (f"u{user:05}-{step}", f"u{user:05}", f"i{item:03}", EventType.CLICK.value, moment, moment.date())
+                {
+                    "interaction_id": f"{n}-{step}",
+                    "user_id": user(n),
+                    "item_id": item((n + 2 * (step + 1)) % SIZE),
+                    "event_type": EventType.CLICK.value,
+                    "timestamp": moment,
+                    "date": moment.date(),
+                }
             )
-    names = ["interaction_id", "user_id", "item_id", "event_type", "timestamp", "date"]
-    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(pl.col("timestamp").dt.cast_time_unit("us"))
-    lake = Lake(str(folder / "lake"))
-    lake.append(Table.INTERACTIONS, frame.to_arrow())
-    return lake
+    columns = {name: [row.get(name) for row in rows] for name in INTERACTIONS.names}
+    lake.append(Table.INTERACTIONS, pa.table(columns, schema=INTERACTIONS))
+    return len(rows)
