@@ -59,7 +59,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         yield environment
     finally:
         head.terminate()
-        head.wait(30)
+        try:
+            head.wait(60)
+        except subprocess.TimeoutExpired:  # its children die with it
+            head.kill()
+            head.wait(30)
 
 
 def free_port() -> int:
