@@ -1,10 +1,9 @@
-"""Training on two workers through Ray: a world with one right answer, a repeat of a seed, and a worker killed midway."""
+"""Training on the real thing: Ray Data, Ray Train, two gloo workers, TorchRec. A start costs seconds."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pipelines.learning.split import TEST, Split
 from pipelines.learning.trainer import TrainedRun, train
 from pipelines.recipes import Recipe, load_recipe
 from tests.pipelines.learning.checkerboard import SIZE, item, user, write_checkerboard
+from tests.pipelines.learning.failure_log import FailureLog
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +42,8 @@ def recipe() -> Recipe:
     return load_recipe("two_tower", [f"{key}={value}" for key, value in overrides.items()])
 
 
-def run(lake: Lake, name: str, on_epoch: Callable[[dict[str, float]], None] | None = None) -> TrainedRun:
-    return train(recipe(), lake, f"{lake.uri}/../runs", run_id=name, on_epoch=on_epoch)
+def run(lake: Lake, name: str, **options: Any) -> TrainedRun:
+    return train(recipe(), lake, str(Path(lake.uri).parent / "runs"), run_id=name, **options)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_seed_repeats_a_run_to_the_bit(trained: TrainedRun, lake: Lake) -> Non
     assert weights(run(lake, "second")) == weights(trained)
 
 
-def test_a_killed_worker_is_replaced_and_the_run_ends_the_same(trained: TrainedRun, lake: Lake) -> None:
+def test_a_killed_worker_is_replaced_and_the_run_ends_the_same(trained: TrainedRun, lake: Lake, tmp_path: Path) -> None:
     killed: list[int] = []
 
     def kill_one(epoch: dict[str, float]) -> None:
@@ -112,8 +112,9 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_the_same(trained: TrainedR
             killed.append(worker_pids()[-1])
             os.kill(killed[0], signal.SIGKILL)
 
-    resumed = run(lake, "killed", kill_one)
-    assert len(killed) == 1
+    failures = tmp_path / "failures.txt"
+    resumed = run(lake, "killed", on_epoch=kill_one, callbacks=[FailureLog(failures)])
+    assert len(failures.read_text().splitlines()) == len(killed) == 1
     assert [epoch["epoch"] for epoch in resumed.epochs] == list(range(1, EPOCHS + 1))
     assert {epoch["samples"] for epoch in resumed.epochs} == {NUM_EXAMPLES}
     assert weights(resumed) == weights(trained)
