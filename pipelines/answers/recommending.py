@@ -54,6 +54,8 @@ def answer_block(block: pa.Table, registry_uri: str, version: str, k: int, exclu
 
 def answer(recommender: Recommender, users: Sequence[UserState], k: int, exclude_seen: bool) -> pa.Table:
     """The same chain as serving: retrieve, rank, cut. What a user hid never appears."""
+    if not users:  # as in an empty block of Ray Data
+        return RECOMMENDATIONS.empty_table()
     exclude = [user.seen if exclude_seen else user.hidden for user in users]
     found = recommender.retrieve(users, max(CANDIDATES, k), exclude)
     ranked = recommender.rank(users, found)

@@ -58,7 +58,11 @@ def write_bundle(folder: Path, ranker_weight: float | None = None) -> Path:
     VectorIndex.build(TwoTowerNet.load(folder).item_vectors(items.features(SPEC))).save(folder / INDEX_FILE)
     if ranker_weight is not None:
         config = RankerConfig(embedding_dim=4, hidden_dim=8, num_negatives=2)
-        weights = Ranker(ranker_tables(_SIZES, config, "cpu"), config).state_dict()
+        # Larger than fresh weights are, so that the ranker has opinions.
+        weights = {
+            name: 5 * tensor
+            for name, tensor in Ranker(ranker_tables(_SIZES, config, "cpu"), config).state_dict().items()
+        }
         save_net(folder, RANKER, config, _SIZES, weights, weight=ranker_weight)
     return folder
 

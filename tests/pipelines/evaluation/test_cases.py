@@ -1,0 +1,55 @@
+"""Cases: a user as they were just before the first held-out event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from pipelines.evaluation.cases import EvaluationCase, cases_of
+from pipelines.learning.sequences import SEQUENCE
+from pipelines.learning.split import TEST, VALIDATION, Split
+
+
+def block(**items_by_user: str) -> pa.Table:
+    """One sequence a user: a click a letter, event n at n seconds."""
+    columns = {
+        "user_id": list(items_by_user),
+        "country": ["NO"] * len(items_by_user),
+        "item_ids": [list(items) for items in items_by_user.values()],
+        "event_types": [["click"] * len(items) for items in items_by_user.values()],
+        "timestamps_us": [[n * 1_000_000 for n in range(len(items))] for items in items_by_user.values()],
+    }
+    return pa.table(columns, schema=SEQUENCE)
+
+
+def described(case: EvaluationCase) -> tuple[str, str, str]:
+    return case.user.user_id, "".join(case.user.positives), "".join(sorted(case.relevant))
+
+
+def test_the_last_item_tests_with_all_before_it_known() -> None:
+    [case] = cases_of(block(ann="abcd", bob="ab"), Split("leave_last_out"), TEST)
+    assert described(case) == ("ann", "abc", "d")
+    assert case.user.now == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=3)
+    assert case.user.country == "NO"
+
+
+def test_validation_knows_nothing_of_the_test() -> None:
+    [case] = cases_of(block(ann="abcd"), Split("leave_last_out"), VALIDATION)
+    assert described(case) == ("ann", "ab", "c")
+
+
+def test_a_time_split_asks_for_every_new_item_after_the_moment() -> None:
+    split = Split("time", validation_us=1_000_000, test_us=2_000_000)
+    # ann comes back to a: she has seen it, so it is nothing to find. cy has only old items, dot only new ones.
+    cases = list(cases_of(block(ann="abcad", cy="ab", dot="xyz"), split, TEST))
+    assert [described(case) for case in cases] == [("ann", "ab", "cd"), ("dot", "xy", "z")]
+
+
+def test_no_split_has_no_cases() -> None:
+    assert list(cases_of(block(ann="abcd"), Split("none"), TEST)) == []
+
+
+def test_no_relevant_item_was_seen() -> None:
+    for case in cases_of(block(ann="abacbd", bob="aabbcc"), Split("leave_last_out"), TEST):
+        assert not case.relevant & case.user.seen
