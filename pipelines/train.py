@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
-from pipelines.recipes import RECIPES, load_recipe
+from models.errors import ConfigError, NotFoundError
+from pipelines.learning.run_folder import read_json, run_uri
+from pipelines.recipes import RECIPES, Recipe, from_dict, load_recipe
 from pipelines.session import data_session
 
 
@@ -21,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args_parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", help="override one setting of the recipe"
     )
-    args_parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+    args_parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run, by its own recipe")
     args_parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_places(args_parser, "lake", "runs")
     return run(args_parser, _train, argv)
@@ -30,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(args: argparse.Namespace) -> int:
     from pipelines.learning.trainer import train  # torch and TorchRec load only once the arguments are right
 
-    recipe = load_recipe(args.recipe, args.set)
+    if args.resume and args.set:
+        raise ConfigError("--resume goes on by the run's own recipe. Leave out --set, or start a new run.")
+    recipe = _begun(run_uri(args.runs, args.resume)) if args.resume else load_recipe(args.recipe, args.set)
     with data_session():
         done = train(recipe, Lake(args.lake), args.runs, run_id=args.resume)
     if args.json:
@@ -38,6 +42,13 @@ def _train(args: argparse.Namespace) -> int:
     else:
         print(f"run {done.run_id}\n    {done.uri}\n    next: shoal publish --run {done.run_id}")
     return 0
+
+
+def _begun(uri: str) -> Recipe:
+    config = read_json(uri, "config.json")
+    if config is None:
+        raise NotFoundError(f"there is no run {uri}. Look in the folder of runs, or train a new one: shoal train")
+    return from_dict(config)
 
 
 if __name__ == "__main__":

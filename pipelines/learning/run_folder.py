@@ -16,6 +16,7 @@ from socket import gethostname
 from typing import Any
 
 from cluster.storage import Folder, join
+from models.errors import ConfigError
 
 
 def new_run_id(recipe: str) -> str:
@@ -37,6 +38,16 @@ def read_json(uri: str, name: str) -> Any:
     """One JSON file of the run; None when it is not there (yet)."""
     data = Folder(uri).read(name)
     return None if data is None else json.loads(data)
+
+
+def begin(uri: str, config: dict[str, Any], data: dict[str, Any]) -> None:
+    """Write what the run depends on; `ConfigError` when it was begun with another recipe or on other data."""
+    for name, body, what in (("config.json", config, "recipe"), ("data.json", data, "data")):
+        begun = read_json(uri, name)
+        if begun is not None and begun != body:
+            changed = ", ".join(sorted(key for key in {*begun, *body} if begun.get(key) != body.get(key)))
+            raise ConfigError(f"run {uri} was begun with other {what} (not the same: {changed}). Start a new run.")
+        write_json(uri, name, body)
 
 
 def write_live(uri: str, epoch: int, samples: int, total: int) -> None:

@@ -27,7 +27,7 @@ from pipelines.learning.export import export
 from pipelines.learning.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.objectives import HeldOut, make_objective
 from pipelines.learning.progress_bar import EpochLog, OnEpoch, following
-from pipelines.learning.run_folder import new_run_id, read_json, run_uri, write_json
+from pipelines.learning.run_folder import begin, new_run_id, read_json, run_uri
 from pipelines.learning.split import VALIDATION
 from pipelines.recipes import Recipe, to_dict
 
@@ -69,8 +69,7 @@ def train(
     uri = run_uri(runs_uri, run_id)
     say(f"{recipe.name}: reading the lake")
     corpus = load_corpus(recipe, lake)
-    write_json(uri, "config.json", to_dict(recipe))
-    write_json(uri, "data.json", corpus.snapshot)
+    begin(uri, to_dict(recipe), corpus.snapshot)
     encoded = _encode(recipe, corpus)
     sizes = TableSizes(
         corpus.users.num_rows, len(corpus.items), recipe.features.country_buckets, recipe.features.category_buckets
