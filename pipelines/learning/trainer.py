@@ -143,7 +143,8 @@ def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[
         train_loop_config={"loop": loop},
         datasets={DATASET: examples},
         dataset_config=UnevenSplit(),
-        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        # On GPUs the counts of steps and examples still travel as CPU tensors, which NCCL cannot take.
+        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpu else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=training.num_workers, use_gpu=gpu, resources_per_worker={"CPU": training.cpus_per_worker}
         ),
