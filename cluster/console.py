@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,7 @@ from cluster.settings import Settings
 from models.errors import ShoalError
 
 EXIT_ERROR = 2
+EXIT_BROKEN_PIPE = 141
 
 
 def parser(name: str, doc: str | None, example: str) -> argparse.ArgumentParser:
@@ -44,7 +46,12 @@ def run(
     """Parse, call, and turn a deliberate error into one clear line and exit code 2."""
     args = args_parser.parse_args(argv)
     try:
-        return command(args)
+        code = command(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # its reader, a `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except ShoalError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_ERROR

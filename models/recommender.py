@@ -25,6 +25,8 @@ from models.vocabulary import Rows, Vocabulary
 FEATURES_FILE = "features.json"
 USERS_FILE = "users.parquet"
 INDEX_FILE = "index.faiss"
+NUM_CANDIDATES = 200
+"""How many items retrieval hands to the ranker: in evaluation, in batch answers and in serving alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from cluster.online_store import OnlineStore, OnlineUser
 from models.errors import StoreError
 from models.experiments import Experiment, Variant
 from models.features import UserBatch
-from models.recommender import Candidates, Recommender
+from models.recommender import NUM_CANDIDATES, Candidates, Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
 from serve_apps.answers import Answer, make_answer, popular_items, recommended_items, similar_items
@@ -32,7 +32,6 @@ from serve_apps.messages import HomeQuery, Query, SimilarQuery
 from serve_apps.recorder import Recorder
 
 _log = logging.getLogger(__name__)
-NUM_CANDIDATES = 200
 SIMILAR_VARIANT = "similar"
 """Similar items are outside the experiment; their answers carry this as `variant`."""
 _STAGE_TIMEOUT_S = 2.0

@@ -14,12 +14,11 @@ import pyarrow.parquet as pq
 from cluster.console import progress
 from cluster.lake import Lake
 from models.errors import InputError
-from models.recommender import Candidates, Recommender
+from models.recommender import NUM_CANDIDATES, Candidates, Recommender
 from models.user_state import UserState
 from pipelines.answers.bundle import recommender_at
 from pipelines.answers.parquet_out import write_parquet
 from pipelines.answers.states import states
-from pipelines.evaluation.evaluator import CANDIDATES
 from pipelines.learning.sequences import sequences
 
 _BLOCK_USERS = 1_024
@@ -57,7 +56,7 @@ def answer(recommender: Recommender, users: Sequence[UserState], k: int, exclude
     if not users:  # as in an empty block of Ray Data
         return RECOMMENDATIONS.empty_table()
     exclude = [user.seen if exclude_seen else user.hidden for user in users]
-    found = recommender.retrieve(users, max(CANDIDATES, k), exclude)
+    found = recommender.retrieve(users, max(NUM_CANDIDATES, k), exclude)
     ranked = recommender.rank(users, found)
     chosen = [
         r.head(k) if recommender.has_signal(user) else recommender.popular(user.country, k, barred)

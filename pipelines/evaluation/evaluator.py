@@ -8,12 +8,10 @@ import numpy as np
 
 from cluster.console import progress
 from models.metrics import catalogue_coverage, hit_rate, ndcg, ranks_of_relevant, recall, reciprocal_rank
-from models.recommender import Candidates, Recommender
+from models.recommender import NUM_CANDIDATES, Candidates, Recommender
 from pipelines.evaluation.cases import EvaluationCase
 
 KS = (10, 20)
-CANDIDATES = 200
-"""How many items retrieval hands to the ranker, in evaluation as in serving."""
 
 Recommend = Callable[[Sequence[EvaluationCase], int], list[list[str]]]
 """Item ids for each case, best first, at most k, nothing the user has seen."""
@@ -26,7 +24,7 @@ def evaluate_bundle(recommender: Recommender, cases: Sequence[EvaluationCase]) -
 
     def recommend(batch: Sequence[EvaluationCase], k: int) -> list[list[str]]:
         users = [case.user for case in batch]
-        found = recommender.retrieve(users, max(CANDIDATES, k), [user.seen for user in users])
+        found = recommender.retrieve(users, max(NUM_CANDIDATES, k), [user.seen for user in users])
         return [_ids(recommender, ranked.head(k)) for ranked in recommender.rank(users, found)]
 
     return evaluate("model", recommend, cases, KS, len(recommender.items))

@@ -21,6 +21,7 @@ from pipelines.ingestion.text_blocks import BLOCK_BYTES, first_line, text_blocks
 _UNIT_SEPARATOR = b"\x1f"
 """Stands in for separators of more than one character, which Arrow's reader does not have."""
 _BOM = b"\xef\xbb\xbf"
+"""A mark at the beginning of a file, a character of its value anywhere else."""
 
 
 def header(file: SourceFile) -> tuple[str, ...]:
@@ -44,12 +45,10 @@ def read_delimited(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[Chu
     """Chunks of one split; every column is text, an empty field is null."""
     layout, table = split.file.layout, split.file.table
     num_before = 0
-    skip_header = layout.names is None and split.start == 0
-    for block in text_blocks(split, block_bytes):
+    for number, block in enumerate(text_blocks(split, block_bytes)):
         text = block
-        if skip_header:
-            text = block[block.find(b"\n") + 1 or len(block) :]
-            skip_header = False
+        if split.start == 0 and number == 0:
+            text = block.removeprefix(_BOM) if layout.names else block[block.find(b"\n") + 1 or len(block) :]
         if layout.encoding != "utf-8":
             text = text.decode(layout.encoding).encode()
         text, has_foreign = valid_utf8(text)
@@ -79,6 +78,8 @@ def _parse(text: bytes, file: SourceFile) -> tuple[pa.Table, dict[int, tuple[str
 
     if not text:
         return pa.table({name: pa.array([], pa.string()) for name in file.names}), unclosed
+    if text.startswith(_BOM):
+        text = _BOM + text  # Arrow's reader drops one from the beginning of whatever it is given
     fields = pa_csv.read_csv(
         pa.BufferReader(text),
         # One thread and one block: only so are the rows numbered.

@@ -60,3 +60,18 @@ def test_workers_are_told_where_the_code_is() -> None:
     with pytest.raises(SystemExit):
         main(["settings", "--help"])
     assert os.environ["PYTHONPATH"].split(os.pathsep)[0] == sys.path[0] == str(_ROOT)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", "from shoal.launcher import main; raise SystemExit(main(['settings']))"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            cwd=_ROOT,
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, b"")

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cluster.lake import Lake
@@ -37,6 +37,8 @@ def encoded(row: str) -> bytes:
 
 
 @settings(max_examples=150, deadline=None)
+@example(["\ufeff"], False)
+@example(["\ufeff" + GOOD[0], GOOD[1]], False)
 @given(st.lists(rows, max_size=12), st.booleans())
 def test_csv(lines: list[str], foreign: bool) -> None:
     body = [line.encode("latin-1", errors="replace") if foreign else encoded(line) for line in lines]
