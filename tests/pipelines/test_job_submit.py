@@ -13,10 +13,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from cluster.lake import Lake
+from cluster.registry import Registry
 from models.tables import Table
+from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
 
 ROOT = Path(__file__).resolve().parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -96,6 +99,11 @@ def submit(
     )
 
 
+def run(environment: dict[str, str], pipeline: str, *arguments: object) -> None:
+    done = submit(environment, "python", "-m", f"pipelines.{pipeline}", *map(str, arguments))
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-2_000:]
+
+
 @pytest.mark.slow
 def test_an_ingest_runs_as_a_job(cluster: dict[str, str], tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
@@ -103,12 +111,33 @@ def test_an_ingest_runs_as_a_job(cluster: dict[str, str], tmp_path: Path) -> Non
         "user_id,item_id,event_type,timestamp\nann,lamp,click,2026-01-31T12:00:00Z\nbob,lamp,stare,2026-01-31\n"
     )
     lake = tmp_path / "lake"
-    done = submit(
-        cluster, "python", "-m", "pipelines.ingest", str(log), "--lake", str(lake), "--max-bad-fraction", "0.5"
-    )
-    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-2_000:]
+    run(cluster, "ingest", log, "--lake", lake, "--max-bad-fraction", 0.5)
     assert Lake(str(lake)).num_rows(Table.INTERACTIONS) == 1
     assert Lake(str(lake)).num_rows(Table.QUARANTINE) == 1
+
+
+@pytest.mark.slow
+def test_the_daily_run_and_the_batch_answers_run_as_jobs(cluster: dict[str, str], tmp_path: Path) -> None:
+    log, pairs, recs, scores = (tmp_path / f"{name}.parquet" for name in ("log", "pairs", "recs", "scores"))
+    write_checkerboard(Lake(str(tmp_path / "world")))
+    pl.read_delta(str(tmp_path / "world" / "interactions")).drop("date").write_parquet(log)
+    lake, runs, published = (f"--{name}={tmp_path / name}" for name in ("lake", "runs", "registry"))
+    settings = ("training.epochs=4", "training.batch_size=8", "optimizer.table_learning_rate=0.2")
+    run(cluster, "retrain", "--source", log, lake, runs, published, *(f"--set={setting}" for setting in settings))
+
+    registry = Registry(str(tmp_path / "registry"))
+    metrics = registry.manifest(registry.champion() or "none").metrics
+    assert metrics["model"]["ndcg@10"] > metrics["popularity"]["ndcg@10"]
+
+    run(cluster, "recommend", "--users", "all", "--k", 5, "--out", recs, lake, published)
+    recommended = pl.read_parquet(recs)
+    assert recommended.columns == ["user_id", "rank", "item_id", "score"]
+    assert recommended.sort("user_id", "rank")["rank"].to_list() == [1, 2, 3, 4, 5] * SIZE
+
+    recommended.select("user_id", "item_id").write_parquet(pairs)
+    run(cluster, "rank", "--pairs", pairs, "--out", scores, lake, published)
+    again = pl.read_parquet(scores)
+    assert again["score"].to_list() == pytest.approx(recommended["score"].to_list(), abs=1e-5)
 
 
 @pytest.mark.slow
