@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cluster.settings import Settings
-from models.errors import ShoalError
+from models.errors import ConfigError, ShoalError
 
 EXIT_ERROR = 2
 EXIT_BROKEN_PIPE = 141
@@ -30,12 +30,21 @@ def parser(name: str, doc: str | None, example: str) -> argparse.ArgumentParser:
 
 def add_places(args_parser: argparse.ArgumentParser, *names: str) -> None:
     """`--lake`, `--registry`, … whose default is the setting of that name."""
-    settings = Settings()
+    defaults = settings()
     for name in names:
-        default = getattr(settings, f"{name}_uri")
+        default = getattr(defaults, f"{name}_uri")
         args_parser.add_argument(
             f"--{name}", default=default, metavar="URI", help=f"the {name}: a folder or s3:// (default: {default})"
         )
+
+
+def settings() -> Settings:
+    """The settings, before there is a command to run: a wrong one ends the process with one clear line."""
+    try:
+        return Settings()
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_ERROR) from None
 
 
 def run(

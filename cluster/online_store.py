@@ -40,8 +40,8 @@ class OnlineUser:
 class Logged:
     """One entry of the event log.
 
-    `offset` is the microsecond of the append, made strictly increasing. A store that was emptied, replaced or
-    restored from a backup therefore never gives out an offset that a reader has already passed.
+    `offset` is the microsecond of the append, made strictly increasing. A store that was emptied or restored from a
+    backup therefore never gives out an offset that a reader of it has already passed.
     """
 
     offset: int
@@ -76,6 +76,9 @@ class OnlineStore(Protocol):
     def trim_log(self, through: int) -> None:
         """Drop log entries up to and including `through`."""
 
+    def identity(self) -> str:
+        """A random name the store was given when it was made: offsets of two stores mean nothing to one another."""
+
     def ping(self) -> None:
         """Raise `StoreError` when the store cannot answer."""
 
@@ -92,7 +95,13 @@ def open_store(url: str) -> OnlineStore:
     if url.startswith(("redis://", "rediss://")):
         from cluster.redis_store import RedisStore
 
-        return RedisStore(url)
-    raise ConfigError(
-        f"online store {url.partition('://')[0]!r} is unknown. Use sqlite:///path or redis://host:port/db."
-    )
+        try:
+            return RedisStore(url)
+        except ValueError:  # its text may hold a part of the password
+            raise ConfigError(
+                "the address of the online store is no Redis address. Use redis://:password@host:port/db, "
+                "with / : @ and # of the password percent-encoded."
+            ) from None
+    # What is before the colon at most: the rest may hold a password.
+    scheme = url.partition("://")[0] if "://" in url else "without ://"
+    raise ConfigError(f"online store address {scheme!r} is unknown. Use sqlite:///path or redis://host:port/db.")

@@ -13,6 +13,7 @@ PREFIX = "shoal:{0}:"
 """Of every key. The hash tag puts all of a partition's keys in one slot; there is one partition, 0."""
 
 LOG = f"{PREFIX}log"
+IDENTITY = f"{PREFIX}id"
 HISTORY_LIFE_S = 180 * 86_400
 """How long the keys of a user outlive the last write to them."""
 

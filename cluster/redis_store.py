@@ -2,6 +2,7 @@
 
 Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
 
+    id                   the store's random name
     offset               the last log offset
     log                  stream, id `<offset>-0`, fields kind and body; trimmed behind the sink
     seen:<16 bytes>      a taken interaction id (hashed), for the de-duplication window
@@ -17,6 +18,7 @@ one slot; spreading it means a tag for each partition of users, with a log each.
 
 from __future__ import annotations
 
+import secrets
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ from typing import Any
 import redis
 
 from cluster.online_store import SEEN_WINDOW_S, Logged, OnlineUser
-from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, LOG, USERS, WARM
+from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, IDENTITY, LOG, USERS, WARM
 from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, decode, encode, seen_key
 from models.errors import StoreError
 from models.events import EventType, Interaction
@@ -112,6 +114,12 @@ class RedisStore:
         """Drop log entries up to and including `through`."""
         with _store_errors():
             self._redis.xtrim(LOG, minid=f"{through + 1}-0", approximate=False)
+
+    def identity(self) -> str:
+        """The name that the first who asked gave it."""
+        with _store_errors():
+            self._redis.set(IDENTITY, secrets.token_hex(8), nx=True)
+            return str(self._redis.get(IDENTITY).decode())
 
     def ping(self) -> None:
         """Raise `StoreError` when the server does not answer."""

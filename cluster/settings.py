@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import ConfigError
@@ -33,6 +34,14 @@ class Settings(BaseSettings):
     api_keys: SecretStr = Field(SecretStr(""), description="Comma-separated API keys; needed to listen off loopback.")
     s3_endpoint: str | None = Field(None, description="S3 endpoint other than AWS's, e.g. http://minio:9000.")
     seed: int = Field(2026, ge=0, description="The one seed every random choice derives from.")
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            name, seen = str(wrong["loc"][0]), wrong["input"]
+            raise ConfigError(f"SHOAL_{name.upper()} (or --{name}) is wrong: {wrong['msg']}; it is {seen!r}.") from None
 
     @field_validator("home")
     @classmethod

@@ -1,7 +1,7 @@
 """One SQLite file shared by threads and processes: two connections a process, one to write and one to read.
 
-A read never waits for another's write (WAL). Writers of one process queue on a lock, those of several
-processes on the file's own, for at most `BUSY_TIMEOUT_S`.
+A read never waits for another's write (WAL). Writers of one process queue on a lock, without a limit; the first of
+each process waits for the file's own for at most `BUSY_TIMEOUT_S`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from models.errors import StoreError
 Database = sqlite3.Connection
 BUSY_TIMEOUT_S = 10.0
 _BUSY_PAUSE_S = 0.02
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _WAL_LIMIT_BYTES = 64 << 20
 # Users and ids fall on pages at random: a longer log before each checkpoint copies a page once that was
 # written several times, and a cache of the hot pages spares reading them again. A third off an append.

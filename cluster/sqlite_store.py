@@ -3,6 +3,7 @@
     log      offset (microsecond of the append, made strictly increasing) → kind, body
     seen     the ids taken within SEEN_WINDOW_S, by the offset they were taken at
     users    user_id → a short key and the country
+    identity one random name, made with the file
     history  (user key, time, item, event type): the newest HISTORY_LIMIT of each sign, or a few more
 
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
@@ -40,6 +41,8 @@ CREATE TABLE IF NOT EXISTS history (
     user_key INTEGER NOT NULL, timestamp_us INTEGER NOT NULL,
     item_id TEXT NOT NULL, event_code INTEGER NOT NULL,
     PRIMARY KEY (user_key, timestamp_us, item_id, event_code)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identity (store_id TEXT NOT NULL);
+INSERT INTO identity SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM identity);
 """
 _PROFILE = """
 INSERT INTO users (user_id, country) VALUES (?, ?) ON CONFLICT (user_id)
@@ -146,6 +149,12 @@ class SqliteStore:
         """Drop log entries up to and including `through`."""
         with self._write() as db:
             db.execute("DELETE FROM log WHERE offset <= ?", (through,))
+
+    def identity(self) -> str:
+        """The name made with the file."""
+        with self._file.read() as db:
+            (store_id,) = db.execute("SELECT store_id FROM identity").fetchone()
+        return str(store_id)
 
     def ping(self) -> None:
         """Raise `StoreError` when the file cannot be read."""

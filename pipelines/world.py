@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from cluster.console import parser, run
-from cluster.settings import Settings
+from cluster.console import parser, run, settings
 from pipelines.synthesis.config import WorldConfig, today
 from pipelines.synthesis.world import make_world
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the world and say where."""
-    default = WorldConfig(seed=Settings().seed)
+    default = WorldConfig(seed=settings().seed)
     args_parser = parser("world", __doc__, "shoal world --out /tmp/world --users 3000 --end 2026-01-31")
     args_parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     for name, value in (

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.online_store import open_store
 from cluster.settings import Settings
+from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
 from models.recommender import Candidates
@@ -76,16 +78,27 @@ def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
     return _deploy(gateway, GATEWAY, given.stock).bind(router, store, settings.api_key_list, given.stock)
 
 
-def run(args: ServeArgs, port: int) -> None:
-    """Start the graph on the Ray that this process is connected to; returns when it is ready."""
-    app = build_app(args)
-    serve.start(http_options={"host": args.host, "port": port, "request_timeout_s": 30}, proxy_location="HeadOnly")
-    serve.run(app, name=APP_NAME, route_prefix="/")
+@contextmanager
+def running(args: ServeArgs, port: int) -> Iterator[None]:
+    """The graph, ready, for the length of the block, on the Ray that this process is connected to.
 
-
-def shutdown() -> None:
-    """Stop Serve."""
-    serve.shutdown()
+    Where Serve runs already its applications stay as they are, and `ConfigError` says so if ours is among them or
+    if its address, which is not ours to choose, would be answered without a key.
+    """
+    app, before = build_app(args), serve.status()
+    if APP_NAME in before.applications:
+        raise ConfigError(f"this cluster already serves an application {APP_NAME!r}. Delete it first, or use its own.")
+    if before.proxies and not Settings().api_key_list:
+        raise ConfigError("this cluster's Serve already listens, perhaps beyond loopback. Set SHOAL_API_KEYS.")
+    try:
+        serve.start(http_options={"host": args.host, "port": port, "request_timeout_s": 30}, proxy_location="HeadOnly")
+        serve.run(app, name=APP_NAME, route_prefix="/")
+        yield
+    finally:
+        if before.proxies:
+            serve.delete(APP_NAME)
+        else:
+            serve.shutdown()
 
 
 def _deploy(target: type, tier: Tier, stock: bool) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from cluster.online_store import OnlineStore
@@ -17,16 +18,27 @@ from serve_apps.messages import HomeQuery, Query
 _log = logging.getLogger(__name__)
 
 
+_MAX_UNDER_WAY = 64
+"""Batches of exposures that wait for the store, at most; more are dropped rather than held in memory."""
+
+
 class Recorder:
-    """Appends exposures in the background. One that the store refuses is counted in the log, never repeated."""
+    """Appends exposures in the background. What the store refuses or is too slow for is counted in the log, and lost.
+
+    A thread of its own does it, so that slow writes never take the threads that reads need.
+    """
 
     def __init__(self, store: OnlineStore, experiment: Experiment) -> None:
         self._store = store
         self._shares = {variant.name: experiment.propensity(variant) for variant in experiment.variants}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._writer = ThreadPoolExecutor(1, "exposures")
 
     def record(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
         """Start recording; returns at once. Needs a running event loop."""
+        if len(self._under_way) >= _MAX_UNDER_WAY:
+            _log.error("%d exposures were not recorded: the store is too slow", len(answers))
+            return
         now = datetime.now(UTC)
         exposures = [self._exposure(query, answer, now) for query, answer in zip(queries, answers, strict=True)]
         task = asyncio.create_task(self._append(exposures))
@@ -50,6 +62,6 @@ class Recorder:
 
     async def _append(self, exposures: Sequence[Exposure]) -> None:
         try:
-            await asyncio.to_thread(self._store.append_exposures, exposures)
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._store.append_exposures, exposures)
         except StoreError as error:
             _log.error("%d exposures were not recorded: %s", len(exposures), error)

@@ -90,7 +90,11 @@ class Router:
         similar: list[_Task] = []
         for at, (query, user) in enumerate(zip(queries, users, strict=True)):
             if isinstance(query, SimilarQuery):
-                similar.append(_Task(at, query, user, Variant(SIMILAR_VARIANT, 1.0)))
+                task = _Task(at, query, user, Variant(SIMILAR_VARIANT, 1.0))
+                if store_failed and query.user_id:  # what they hid is not known
+                    answers[at] = self._popular(task, "store_unavailable", {query.item_id})
+                else:
+                    similar.append(task)
                 continue
             task = _Task(at, query, user, self._experiment.assign(query.user_id))
             if task.variant.source == "popularity" or store_failed:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import add_places, parser, run, say
+from cluster.console import add_places, parser, run, say, settings
 from cluster.ray_session import ray_session
 from cluster.registry import Registry
 from cluster.settings import Settings
@@ -30,11 +30,11 @@ Ctrl-C stops it."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve and wait."""
-    settings = Settings()
+    defaults = settings()
     args_parser = parser("serve", __doc__, _EXAMPLE)
-    args_parser.add_argument("--host", default=settings.host, help=f"address to listen on (default: {settings.host})")
-    args_parser.add_argument("--port", type=int, default=settings.port, help=f"port (default: {settings.port})")
-    args_parser.add_argument("--experiments", type=Path, default=settings.experiments, help="experiments file (TOML)")
+    args_parser.add_argument("--host", default=defaults.host, help=f"address to listen on (default: {defaults.host})")
+    args_parser.add_argument("--port", type=int, default=defaults.port, help=f"port (default: {defaults.port})")
+    args_parser.add_argument("--experiments", type=Path, default=defaults.experiments, help="experiments file (TOML)")
     args_parser.add_argument("--stock", action="store_true", help="Ray Serve as it comes, for comparison")
     add_places(args_parser, "registry")
     return run(args_parser, _serve, argv)
@@ -63,16 +63,11 @@ def _answer_until_stopped(args: argparse.Namespace) -> None:
     with ray_session():
         for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own
             signal.signal(number, lambda *_: stop.set())
-        try:
-            graph = app.ServeArgs(
-                host=args.host, registry=args.registry, experiments=args.experiments, stock=args.stock
-            )
-            app.run(graph, args.port)
+        graph = app.ServeArgs(host=args.host, registry=args.registry, experiments=args.experiments, stock=args.stock)
+        with app.running(graph, args.port):
             say(_ROUTES.format(url=f"http://{args.host}:{args.port}"))
             stop.wait()
             say("stopping")
-        finally:
-            app.shutdown()
 
 
 if __name__ == "__main__":

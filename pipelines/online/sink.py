@@ -2,8 +2,8 @@
 
     read a part of the log ─> append to `interactions` ─> append to `exposures` ─> trim the log behind it
 
-Each append is one Delta commit that also records the last offset it holds. A crash between any two steps is
-mended by running again: entries at or below a table's recorded offset are left out, wherever the part is cut.
+Each append is one Delta commit that also records, for this store, the last offset it holds. A crash between any two
+steps is mended by running again: entries at or below a table's recorded offset are left out, wherever the part is cut.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from models.events import Interaction
 from models.exposures import Exposure
 from models.tables import TABLES, Table
 
-APP_ID = "event-sink"
 BATCH_SIZE = 50_000
 """Entries of one commit, some 100 MB in memory while they are moved."""
 
@@ -46,9 +45,9 @@ def sink(
     on_batch: Callable[[SinkSummary], None] | None = None,
 ) -> SinkSummary:
     """Move everything that is in the log now. Several at once are safe: one of them moves each entry."""
-    total = SinkSummary()
+    total, app_id = SinkSummary(), f"event-sink-{store.identity()}"
     while batch := store.read_log(total.through, batch_size):
-        moved = {table: _move(lake, table, batch) for table in _SOURCES}
+        moved = {table: _move(lake, table, batch, app_id) for table in _SOURCES}
         through = batch[-1].offset
         total = SinkSummary(
             total.num_interactions + moved[Table.INTERACTIONS],
@@ -61,15 +60,15 @@ def sink(
     return total
 
 
-def _move(lake: Lake, table: Table, batch: Sequence[Logged]) -> int:
+def _move(lake: Lake, table: Table, batch: Sequence[Logged], app_id: str) -> int:
     """Append what the table does not have yet of the batch; the number of rows appended."""
     through = batch[-1].offset
-    while (applied := lake.applied(table, APP_ID)) < through:
+    while (applied := lake.applied(table, app_id)) < through:
         rows = [e.entry for e in batch if e.offset > applied and isinstance(e.entry, _SOURCES[table])]
         if not rows:
             return 0
         # False: another sink came first. What it left over is moved in the next turn.
-        if lake.append(table, _columns(rows, table), AppTransaction(APP_ID, through, after=applied)):
+        if lake.append(table, _columns(rows, table), AppTransaction(app_id, through, after=applied)):
             return len(rows)
     return 0
 

@@ -25,7 +25,7 @@ def run_demo(home: Path, source: Source, port: int, *, check: bool) -> int:
     """0 when every step worked and the row changed. With `check` it ends there; else it waits for Ctrl-C."""
     console = Console(highlight=False)
     started = monotonic()
-    settings = _fresh(home)
+    settings = fresh(home)
     published = build(console, settings, source)
     environment = {"SHOAL_HOME": str(settings.home), "SHOAL_EXPERIMENTS": str(write_experiment(settings))}
     console.rule("[bold]Serve", align="left")
@@ -39,7 +39,7 @@ def run_demo(home: Path, source: Source, port: int, *, check: bool) -> int:
     return 0 if changed else 1
 
 
-def _fresh(home: Path) -> Settings:
+def fresh(home: Path) -> Settings:
     """Settings that keep everything under `home`, emptied if it is a demo's; any other folder is left alone."""
     home = home.absolute()
     if home.exists() and any(home.iterdir()) and not (home / _MARK).exists():
@@ -47,6 +47,8 @@ def _fresh(home: Path) -> Settings:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     (home / _MARK).touch()
+    for name in [name for name in os.environ if name.startswith("SHOAL_") and name != "SHOAL_SEED"]:
+        del os.environ[name]  # whatever else is set points at places that are not the demo's
     os.environ["SHOAL_HOME"] = str(home)
     return Settings()
 

@@ -95,6 +95,12 @@ class OnlineStoreSuite:
         made: OnlineStore = self.store_type(address)
         return made
 
+    def test_a_store_keeps_the_name_it_was_given(self, address: str) -> None:
+        stores = [self.store_type(address) for _ in range(2)]
+        names = {store.identity() for store in stores for _ in range(2)}
+        assert len(names) == 1
+        assert len(names.pop()) == 16
+
     def test_an_unknown_user_is_empty_and_order_is_kept(self, store: OnlineStore) -> None:
         store.append([event(1, user="ann", country="NL"), event(2, user="bob")])
         ann = OnlineUser((HistoryEvent("item-1", EventType.CLICK, event(1).timestamp_us),), "NL")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from cluster.online_store import open_store
 from cluster.redis_scripts import HISTORY_LIFE_S, PREFIX
 from cluster.redis_store import RedisStore
-from models.errors import StoreError
+from models.errors import ConfigError, StoreError
 from tests.cluster.online_store_suite import OnlineStoreSuite, event, items
 from tests.cluster.redis_server import start
 
@@ -39,6 +40,22 @@ def test_every_key_of_a_user_has_an_end(redis_url: str, client: redis.Redis) -> 
     assert keys == {f"{PREFIX}log".encode(), f"{PREFIX}offset".encode()}
     for name in ("history", "country"):
         assert 0 < client.ttl(f"{PREFIX}{name}:ann") <= HISTORY_LIFE_S
+
+
+@pytest.mark.parametrize("url", ["redis://:Zk9/hunter2@redis:6379/0", "redis:/:hunter2@redis:6379/0", "hunter2"])
+def test_a_wrong_address_is_named_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        open_store(url)
+    assert "redis://" in str(error.value)
+    assert "hunter2" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+def test_a_server_that_lost_everything_is_another_store(redis_url: str, client: redis.Redis) -> None:
+    store = RedisStore(redis_url)
+    before = store.identity()
+    client.flushall()
+    assert store.identity() != before
 
 
 def test_offsets_go_on_above_those_of_a_server_that_lost_everything(redis_url: str, client: redis.Redis) -> None:

@@ -27,6 +27,10 @@ def test_opening_touches_nothing_until_it_is_used(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_files_have_two_names(tmp_path: Path) -> None:
+    assert SqliteStore(str(tmp_path / "a.db")).identity() != SqliteStore(str(tmp_path / "b.db")).identity()
+
+
 def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "online.db").write_text("not a database, " * 100)
     with pytest.raises(StoreError, match="did not answer"):

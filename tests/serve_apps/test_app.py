@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ray import serve as ray_serve
 
 from models.errors import ConfigError
-from serve_apps.app import ServeArgs, build_app
+from serve_apps.app import ServeArgs, build_app, running
 from serve_apps.messages import HomeQuery
 from serve_apps.serve import main
 from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER
@@ -56,6 +56,32 @@ def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:
     assert (answer["variant"], answer["model_version"], len(answer["items"])) == ("old", "v2", 3)
 
 
+@pytest.mark.slow
+def test_on_a_cluster_that_serves_already_the_other_applications_stay(
+    ray_session: None, sample_registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @ray_serve.deployment(ray_actor_options={"num_cpus": 0.1})
+    class Other:
+        def __call__(self) -> str:
+            return "other"
+
+    args = ServeArgs(host="127.0.0.1", registry=sample_registry, store=f"sqlite:///{tmp_path / 'online.db'}")
+    try:
+        ray_serve.start(http_options={"host": "127.0.0.1", "port": 0})
+        other = ray_serve.run(Other.bind(), name="other", route_prefix="/other")
+        with pytest.raises(ConfigError, match="Set SHOAL_API_KEYS"), running(args, 0):
+            pass
+        monkeypatch.setenv("SHOAL_API_KEYS", "a-key")
+        with running(args, 0):
+            assert set(ray_serve.status().applications) == {"other", "shoal"}
+            with pytest.raises(ConfigError, match="already serves"), running(args, 0):
+                pass
+        assert set(ray_serve.status().applications) == {"other"}
+        assert other.remote().result() == "other"
+    finally:
+        ray_serve.shutdown()
+
+
 def test_the_command_says_what_to_do_without_a_champion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--registry", str(tmp_path)]) == 2
     assert "Train and publish one: shoal train, shoal publish" in capsys.readouterr().err
@@ -64,6 +90,25 @@ def test_the_command_says_what_to_do_without_a_champion(tmp_path: Path, capsys: 
 def test_the_command_does_not_listen_on_the_network_without_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--host", "0.0.0.0"]) == 2
     assert "Set SHOAL_API_KEYS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "value"), [("SHOAL_PORT", "http"), ("SHOAL_PORT", "70000"), ("SHOAL_SEED", "abc")])
+def test_a_wrong_setting_is_one_line(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: {name} ")
+    assert value in shown
+    assert len(shown.splitlines()) == 1
+
+
+def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--port", "70000"]) == 2
+    assert capsys.readouterr().err.startswith("error: SHOAL_PORT (or --port) is wrong")
 
 
 def test_the_command_names_a_pinned_version_that_is_not_there(

@@ -110,6 +110,15 @@ def test_a_store_that_was_replaced_is_not_taken_for_a_replay(lake: Lake, tmp_pat
     check(lake, 8)
 
 
+def test_two_stores_sink_into_one_lake(lake: Lake, tmp_path: Path) -> None:
+    first, second = SqliteStore(str(tmp_path / "first.db")), SqliteStore(str(tmp_path / "second.db"))
+    fill(second, range(3))  # older offsets than those of the first, which is moved before
+    fill(first, range(3, 6))
+    sink(first, lake)
+    assert sink(second, lake).num_interactions == 3
+    check(lake, 6)
+
+
 def test_sinks_at_once_move_each_entry_once(store: SqliteStore, lake: Lake) -> None:
     fill(store, range(40))
     errors: list[BaseException] = []
