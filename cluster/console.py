@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cluster.settings import Settings
+from cluster.settings import Settings, place
 from models.errors import ConfigError, ShoalError
 
 EXIT_ERROR = 2
@@ -34,7 +34,11 @@ def add_places(args_parser: argparse.ArgumentParser, *names: str) -> None:
     for name in names:
         default = getattr(defaults, f"{name}_uri")
         args_parser.add_argument(
-            f"--{name}", default=default, metavar="URI", help=f"the {name}: a folder or s3:// (default: {default})"
+            f"--{name}",
+            type=place,
+            default=default,
+            metavar="URI",
+            help=f"the {name}: a folder or s3:// (default: {default})",
         )
 
 

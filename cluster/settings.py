@@ -83,10 +83,12 @@ class Settings(BaseSettings):
         )
 
     def _place(self, value: str, default: str) -> str:
-        if "://" in value:
-            return value.rstrip("/")
-        path = Path(value).expanduser() if value else self.home / default
-        return str(path.absolute())
+        return place(value or str(self.home / default))
+
+
+def place(value: str) -> str:
+    """A folder as an absolute path, whatever the working directory of its reader; an address as it is."""
+    return value.rstrip("/") if "://" in value else str(Path(value).expanduser().absolute())
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune as ray_tune
 from ray.tune.schedulers import ASHAScheduler
 
@@ -20,11 +21,13 @@ from tune.trials import run_trial, with_settings
 
 _TRIAL_CPUS = 0.1
 """The trial itself only waits for its workers."""
+_DATA_CPUS = 1.0
+"""Ray Data's tasks take a whole one; all trials may share it, but without it none of them ever begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """Trials best first (settings, score, epochs), and the best one's recipe."""
+    """Trials best first (settings, score of the best epoch, epochs), and the best one's recipe."""
 
     metric: str
     trials: list[dict[str, Any]]
@@ -37,6 +40,7 @@ def sweep(
     """Search `SPACES[space]` with `samples` trials, `concurrency` at a time."""
     if space not in SPACES:
         raise ConfigError(f"search space {space!r} is unknown. Use one of: {', '.join(SPACES)}.")
+    _check_room(recipe, concurrency)
     metric = metric_of(recipe.model)
     trainable = ray_tune.with_resources(
         ray_tune.with_parameters(run_trial, recipe=recipe, lake_uri=lake.uri, runs_uri=runs_uri), {"CPU": _TRIAL_CPUS}
@@ -49,13 +53,25 @@ def sweep(
             metric=metric,
             mode="max",
             num_samples=samples,
-            max_concurrent_trials=concurrency,
             scheduler=scheduler,
-            search_alg=ray_tune.search.BasicVariantGenerator(random_state=recipe.seed),
+            # The number at a time is the generator's to keep: `max_concurrent_trials` does not reach it.
+            search_alg=ray_tune.search.BasicVariantGenerator(max_concurrent=concurrency, random_state=recipe.seed),
         ),
         run_config=ray_tune.RunConfig(name=name, storage_path=join(runs_uri, "sweeps"), verbose=1),
     )
     return _result(metric, recipe, tuner.fit())
+
+
+def _check_room(recipe: Recipe, concurrency: int) -> None:
+    """Trials that hold their workers and wait for a core to read with would wait for one another, for ever."""
+    cpus = ray.cluster_resources().get("CPU", 0.0)
+    trial_cpus = _TRIAL_CPUS + recipe.training.num_workers * recipe.training.cpus_per_worker
+    room = int((cpus - _DATA_CPUS) / trial_cpus)
+    if concurrency > max(room, 1):
+        raise ConfigError(
+            f"{concurrency} trials at a time need {_DATA_CPUS + concurrency * trial_cpus:.1f} CPUs; the cluster has "
+            f"{cpus:g}. Use --concurrency {max(room, 1)}, fewer training.num_workers, or a larger cluster."
+        )
 
 
 def write_recipe(result: SweepResult, path: Path) -> None:
@@ -66,7 +82,11 @@ def write_recipe(result: SweepResult, path: Path) -> None:
 
 def _result(metric: str, recipe: Recipe, grid: Any) -> SweepResult:
     trials: list[dict[str, Any]] = [
-        {"settings": dict(r.config), "score": float(r.metrics[metric]), "epochs": int(r.metrics["epoch"])}
+        {
+            "settings": dict(r.config),
+            "score": float(r.metrics_dataframe[metric].max()),
+            "epochs": int(r.metrics["epoch"]),
+        }
         for r in grid
         if r.error is None and r.metrics and metric in r.metrics
     ]

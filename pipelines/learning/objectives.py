@@ -110,8 +110,8 @@ class TwoTowerObjective:
         for row, seen in enumerate(held_out.seen):
             scores[row, seen] = -np.inf
         target = scores[np.arange(len(scores)), held_out.examples.items]
-        # A tie counts against the model; the target itself is not above itself.
-        ranks = (scores >= target[:, None]).sum(axis=1) - 1
+        # A tie counts against the model, and so does NaN; the target itself is not above itself.
+        ranks = (~(scores < target[:, None])).sum(axis=1) - 1
         return np.where(ranks < 10, 1.0 / np.log2(ranks + 2.0), 0.0)
 
     def _users(self, net: Any, examples: Examples) -> Tensor:

@@ -21,7 +21,7 @@ from models.tables import Table
 
 _ROWS_PER_BUCKET = 1_000_000
 _MIN_BUCKETS = 8
-_EVENT_COLUMNS = ["user_id", "item_id", "event_type", "timestamp", "country"]
+_EVENT_COLUMNS = ["user_id", "item_id", "event_type", "timestamp", "country", "interaction_id"]
 _ROW = pa.schema([(n, pa.timestamp("us", "UTC") if n == "timestamp" else pa.string()) for n in _EVENT_COLUMNS])
 SEQUENCE = pa.schema(
     [
@@ -65,7 +65,8 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
     event = pl.col("item_id").is_not_null()
-    events = frame.filter(event).sort("timestamp", maintain_order=True, nulls_last=False)
+    # By id where the times are equal: blocks arrive in any order, and training and evaluation must see the same.
+    events = frame.filter(event).sort("timestamp", "interaction_id", nulls_last=False)
     grouped = events.group_by("user_id", maintain_order=True).agg(
         pl.col("country").drop_nulls().last().alias("event_country"),
         pl.col("item_id").alias("item_ids"),

@@ -79,7 +79,7 @@ def train(
     )
     num_examples = int(corpus.items.counts.sum())
     if num_examples == 0:
-        raise InputError("the training part of the split is empty. Use more data, or --set split.protocol=none")
+        raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     loop = LoopConfig(recipe, objective, _held_out(recipe, encoded), uri, num_examples)
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
     examples = encoded.map_batches(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.storage import Folder
-from models.errors import NotFoundError
+from models.errors import ConfigError, NotFoundError
 
 RANKER_FILES = ("ranker.json", "ranker.safetensors")
 
@@ -34,8 +34,20 @@ def assemble(retrieval_uri: str, ranker_uri: str | None, folder: Path) -> Assemb
         _exported(ranker)
         _copy(ranker, folder, RANKER_FILES)
         config["ranker"] = _read_json(ranker, "config.json")
+        _check_fit(retrieval, ranker, config)
         recipe += f"+{config['ranker']['name']}"
     return Assembled(folder, recipe, config, _read_json(retrieval, "data.json"))
+
+
+def _check_fit(retrieval: Folder, ranker: Folder, config: dict[str, Any]) -> None:
+    """A ranker's rows are its run's items, users and features, and its split is what it must not have seen."""
+    same = {part: (config["retrieval"][part], config["ranker"][part]) for part in ("features", "split")}
+    same["data"] = (_read_json(retrieval, "data.json"), _read_json(ranker, "data.json"))
+    if different := [part for part, (one, other) in same.items() if one != other]:
+        raise ConfigError(
+            f"runs {retrieval.uri} and {ranker.uri} do not fit: other {', '.join(different)}. "
+            "Train both on one version of the lake with the same features and split."
+        )
 
 
 def _exported(run: Folder) -> list[str]:

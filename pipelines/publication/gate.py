@@ -22,7 +22,7 @@ def judge(metrics: Mapping[str, Mapping[str, float]]) -> Verdict:
     if model <= popularity:
         return Verdict(False, f"{GUARDED} {model:.4f} does not beat popularity's {popularity:.4f}")
     if "champion" not in metrics:
-        return Verdict(True, f"{GUARDED} {model:.4f} beats popularity's {popularity:.4f}; there is no champion yet")
+        return Verdict(True, f"{GUARDED} {model:.4f} beats popularity's {popularity:.4f}; there is no champion to beat")
     champion = metrics["champion"][GUARDED]
     if model <= champion:
         return Verdict(False, f"{GUARDED} {model:.4f} does not beat the champion's {champion:.4f}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from cluster.console import say
 from cluster.lake import Lake
 from cluster.registry import Registry
+from models.errors import BundleError, InputError, NotFoundError
 from models.features import FeatureSpec
 from models.manifest import Manifest
 from models.recommender import FEATURES_FILE, Recommender
@@ -63,11 +64,18 @@ def evaluate_candidate(
         weight = fit_weight(bundle.folder, evaluation_cases(log, split, VALIDATION, _BLEND_CASES))
         say(f"ranker weight by validation: {weight}")
     cases = evaluation_cases(log, split, TEST, max_cases)
+    if not cases:
+        raise InputError(
+            f"the split {split.protocol} holds nothing out to evaluate on. Train with another, or on users of 3 items."
+        )
     candidate = Recommender.load(bundle.folder, "candidate")
     metrics = {"model": evaluate_bundle(candidate, cases), "popularity": evaluate_popularity(candidate, cases)}
     champion = registry.champion() if registry is not None else None
     if registry is not None and champion is not None:
-        metrics["champion"] = _evaluate_champion(registry, champion, cases)
+        try:
+            metrics["champion"] = _evaluate_champion(registry, champion, cases)
+        except (BundleError, NotFoundError) as error:  # it must not keep a sound candidate from its place
+            say(f"warning: the champion cannot be evaluated, the candidate is judged without it: {error}")
     return metrics
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cluster.console import say
 from cluster.lake import Lake
@@ -35,5 +36,7 @@ def retrain(
     if sources:
         warm(lake, store)
     retrieval_run = train(retrieval, lake, runs_uri)
-    ranker_run = train(ranker, lake, runs_uri) if ranker is not None else None
+    ranker_run = None
+    if ranker is not None:  # it ranks what the retrieval run knows, and must not see what that one held out
+        ranker_run = train(replace(ranker, features=retrieval.features, split=retrieval.split), lake, runs_uri)
     return publish(retrieval_run.uri, ranker_run.uri if ranker_run else None, lake, registry)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import NotFoundError
+from models.errors import ConfigError, NotFoundError
 from models.recommender import Recommender
 from pipelines.evaluation.cases import EvaluationCase
 from pipelines.publication.assemble import RANKER_FILES, assemble
 from pipelines.publication.blend import WEIGHTS, fit_weight
 from tests.models.tiny_bundle import ITEMS, user, write_bundle
+
+FITTING = {"features": {"history_length": 50}, "split": {"protocol": "time"}}
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def runs(tmp_path: Path) -> tuple[str, str]:
         for path in whole.iterdir():
             if (path.name in RANKER_FILES) == (name == "ranker"):
                 shutil.copy(path, export)
-        (tmp_path / name / "config.json").write_text(json.dumps({"name": name}))
+        (tmp_path / name / "config.json").write_text(json.dumps({"name": name, **FITTING}))
         (tmp_path / name / "data.json").write_text(json.dumps({"num_users": 2}))
     return str(tmp_path / "two_tower"), str(tmp_path / "ranker")
 
@@ -34,7 +36,7 @@ def runs(tmp_path: Path) -> tuple[str, str]:
 def test_both_runs_make_one_bundle(runs: tuple[str, str], tmp_path: Path) -> None:
     made = assemble(*runs, tmp_path / "out")
     assert made.recipe == "two_tower+ranker"
-    assert made.config == {"retrieval": {"name": "two_tower"}, "ranker": {"name": "ranker"}}
+    assert made.config == {"retrieval": {"name": "two_tower", **FITTING}, "ranker": {"name": "ranker", **FITTING}}
     assert made.data == {"num_users": 2}
     assert len(Recommender.load(made.folder, "v1").items) == len(ITEMS)
     assert set(RANKER_FILES) <= {path.name for path in made.folder.iterdir()}
@@ -50,6 +52,22 @@ def test_retrieval_alone_has_no_ranker(runs: tuple[str, str], tmp_path: Path) ->
 def test_an_unfinished_run_is_no_bundle(runs: tuple[str, str], tmp_path: Path, which: int) -> None:
     shutil.rmtree(Path(runs[which]) / "export")
     with pytest.raises(NotFoundError, match="has no export"):
+        assemble(*runs, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("file", "changed", "what"),
+    [
+        ("config.json", {"name": "ranker", **FITTING, "features": {"history_length": 20}}, "features"),
+        ("config.json", {"name": "ranker", **FITTING, "split": {"protocol": "leave_last_out"}}, "split"),
+        ("data.json", {"num_users": 3}, "data"),
+    ],
+)
+def test_a_ranker_of_other_rows_or_another_split_is_refused(
+    runs: tuple[str, str], tmp_path: Path, file: str, changed: dict[str, object], what: str
+) -> None:
+    (Path(runs[1]) / file).write_text(json.dumps(changed))
+    with pytest.raises(ConfigError, match=f"do not fit: other {what}"):
         assemble(*runs, tmp_path / "out")
 
 
