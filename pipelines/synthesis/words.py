@@ -5,7 +5,7 @@ from __future__ import annotations
 GENRES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # genre: (nouns of its titles, tags)
     "Adventure": (
-        ("Compass", "Caravan", "Summit", "Jungle", "Voyage", "Atlas"),
+        ("Horizon", "Caravan", "Summit", "Jungle", "Voyage", "Atlas"),
         ("expedition", "treasure", "survival"),
     ),
     "Animation": (
