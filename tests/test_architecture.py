@@ -27,6 +27,7 @@ HOMES = {
     "deltalake": ("cluster/lake.py",),
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
+    "matplotlib": ("pipelines/figure.py",),
     "ray.tune": ("tune/",),
     "ray.data": ("pipelines/",),
     "ray.train": ("pipelines/", "tune/"),
