@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -35,11 +35,23 @@ class AppTransaction:
 
 
 class Lake:
-    """All tables under one root. Cheap to make; every call sees the newest commit."""
+    """All tables under one root. Cheap to make; every call sees the newest commit, or the pinned one."""
 
-    def __init__(self, uri: str, settings: Settings | None = None) -> None:
+    def __init__(
+        self, uri: str, settings: Settings | None = None, *, versions: Mapping[str, int] | None = None
+    ) -> None:
         self.uri = uri.rstrip("/")
         self._options = delta_options(uri, settings)
+        self._settings, self._versions = settings, versions
+
+    def pinned(self, versions: Mapping[str, int] | None = None) -> Lake:
+        """This lake for reading, as of `versions` (by table name; -1: not there yet), or as of now."""
+        return Lake(self.uri, self._settings, versions=versions or {t.value: self.version(t) for t in Table})
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Commit of each table that a pinned lake reads."""
+        return dict(self._versions or {})
 
     def table_uri(self, table: Table) -> str:
         """Address of one table."""
@@ -52,6 +64,8 @@ class Lake:
 
     def exists(self, table: Table) -> bool:
         """True once the table has its first commit."""
+        if self._versions is not None:
+            return self._versions.get(table.value, -1) >= 0
         return DeltaTable.is_deltatable(self.table_uri(table), self._options)
 
     def version(self, table: Table) -> int:
@@ -224,6 +238,10 @@ class Lake:
         )
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable | None:
+        if version is None and self._versions is not None:
+            version = self._versions.get(table.value, -1)
+            if version < 0:
+                return None
         try:
             return DeltaTable(self.table_uri(table), version=version, storage_options=self._options)
         except TableNotFoundError:

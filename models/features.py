@@ -6,7 +6,7 @@ belong to each example. Two users, the first having seen items 7 and 3, the seco
     history.values  = [7, 3, 5]
     history.lengths = [2, 1]
 
-TorchRec's KeyedJaggedTensor is several of these under their names (`models/jagged.py`).
+TorchRec's KeyedJaggedTensor is several of these under their names (`models/nets/jagged.py`).
 """
 
 from __future__ import annotations
@@ -111,14 +111,18 @@ def item_features(
 
 
 def user_features(users: UserBatch, recent_length: int) -> dict[str, Jagged]:
-    """The user side of every look-up: `USER_FEATURES`, each [batch]."""
+    """The user side of every look-up: `USER_FEATURES`, each [batch].
+
+    `recent_length` 0: the history has no order, so nothing of it is recent or last.
+    """
     ones = np.ones(len(users), dtype=np.int32)
+    none = np.full((len(users), 0), -1, np.int32)
     return {
         "user": Jagged(users.user, ones),
         "country": Jagged(users.country, ones),
         "history": _jagged(users.history),
-        "recent": _jagged(users.history[:, -recent_length:]),
-        "last": _jagged(users.history[:, -1:]),
+        "recent": _jagged(users.history[:, -recent_length:] if recent_length else none),
+        "last": _jagged(users.history[:, -1:] if recent_length else none),
     }
 
 

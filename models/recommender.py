@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,40 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from models.candidates import Candidates, without
 from models.errors import BundleError
 from models.features import FeatureSpec, UserBatch, collapse, pad_history
-from models.index import VectorIndex, Vectors
+from models.index import Vectors
 from models.item_table import ItemTable
-from models.net_files import RANKER, RankerNet, TwoTowerNet
+from models.nets.ranker_net import RANKER, RankerNet
 from models.popularity import Popularity
+from models.retrievers.loading import feature_spec, load_retriever
 from models.user_state import UserState
 from models.vocabulary import Rows, Vocabulary
 
-FEATURES_FILE = "features.json"
 USERS_FILE = "users.parquet"
-INDEX_FILE = "index.faiss"
 NUM_CANDIDATES = 200
 """How many items retrieval hands to the ranker: in evaluation, in batch answers and in serving alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """One user's candidates, best first: parallel arrays of item rows and scores."""
-
-    item_rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.item_rows)
-
-    @classmethod
-    def empty(cls) -> Candidates:
-        """No candidates at all."""
-        return cls(np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-    def head(self, k: int) -> Candidates:
-        """The best `k`."""
-        return Candidates(self.item_rows[:k], self.scores[:k])
 
 
 class Recommender:
@@ -59,13 +37,8 @@ class Recommender:
         self.popularity = Popularity.load(folder)
         self._users = Vocabulary(pq.read_table(folder / USERS_FILE)["user_id"].to_pylist(), spec.user_buckets)
         self._features = self.items.features(spec)
-        self._index = VectorIndex.load(folder / INDEX_FILE)
-        self._two_tower = TwoTowerNet.load(folder)
+        self._retriever = load_retriever(folder, self.items)
         self._ranker = RankerNet.load(folder) if (folder / RANKER).exists() else None
-        if len(self._index) != len(self.items):
-            raise BundleError(
-                f"the index holds {len(self._index)} vectors for {len(self.items)} items. Publish it again."
-            )
 
     @classmethod
     def load(cls, folder: Path, version: str, feature_digest: str | None = None) -> Recommender:
@@ -75,7 +48,7 @@ class Recommender:
         incomplete, or its weights do not fit.
         """
         try:
-            spec = FeatureSpec(**json.loads((folder / FEATURES_FILE).read_bytes()))
+            spec = feature_spec(folder)
             if spec.version != FeatureSpec().version or feature_digest not in (None, spec.digest()):
                 raise BundleError(f"bundle {version} was built for another feature spec. Train and publish it again.")
             return cls(folder, version, spec)
@@ -98,20 +71,15 @@ class Recommender:
         return np.asarray(self.items.vocabulary.known_rows(list(item_ids)), np.int64)
 
     def retrieve(self, users: Sequence[UserState], k: int, exclude: Sequence[AbstractSet[str]]) -> list[Candidates]:
-        """The best `k` of the whole catalogue for each user by vector; items of `exclude` never appear."""
+        """The best `k` of the whole catalogue for each user; items of `exclude` never appear."""
         if not users:
             return []
         return self.retrieve_batch(self.batch(users), k, [self.rows(ids) for ids in exclude])
 
     def retrieve_batch(self, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
         """`retrieve` on arrays: `barred` are item rows."""
-        vectors = self._two_tower.user_vectors(self.spec, users)
-        rows, scores = self._index.search(vectors, k + max(map(len, barred)))
-        found = []
-        for r, s, bar in zip(rows, scores, barred, strict=True):
-            keep = np.flatnonzero(~np.isin(r, bar))[:k] if len(bar) else slice(k)
-            found.append(Candidates(r[keep], s[keep]))
-        return found
+        rows, scores = self._retriever.search(users, k + max(map(len, barred)))
+        return without(rows, scores, barred, k)
 
     def rank(self, users: Sequence[UserState], candidates: Sequence[Candidates]) -> list[Candidates]:
         """Candidates re-ordered by final score: retrieval score + weight × ranker logit."""
@@ -124,35 +92,33 @@ class Recommender:
         logits = self._logits(self._ranker, users, [c.item_rows for c in candidates])
         ranked = []
         for candidate, logit in zip(candidates, logits, strict=True):
-            scores = candidate.scores + np.float32(self._ranker.weight) * logit
-            order = np.argsort(-scores, kind="stable")
-            ranked.append(Candidates(candidate.item_rows[order], scores[order]))
+            ranked.append(candidate.reordered(candidate.scores + np.float32(self._ranker.weight) * logit))
         return ranked
 
     def score_pairs(self, users: Sequence[UserState], item_ids: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
         """Final score of given items for each user; NaN for an item the bundle does not know."""
-        vectors = self._two_tower.user_vectors(self.spec, self.batch(users))
+        if not users:
+            return []
+        batch = self.batch(users)
         rows = [np.asarray([self.items.vocabulary.row(i) or 0 for i in ids], np.int64) for ids in item_ids]
         known = [np.asarray([self.items.vocabulary.row(i) is not None for i in ids], bool) for ids in item_ids]
-        scores = [
-            self._index.vectors(r) @ v if len(r) else np.zeros(0, np.float32)
-            for r, v in zip(rows, vectors, strict=True)
-        ]
+        lengths = [len(r) for r in rows]
+        owner = np.repeat(np.arange(len(users)), lengths)
+        flat = self._retriever.scores(batch, owner, np.concatenate(rows))
+        scores = np.split(flat, np.cumsum(lengths)[:-1])
         if self._ranker is not None and self._ranker.weight:
-            logits = self._logits(self._ranker, self.batch(users), rows)
+            logits = self._logits(self._ranker, batch, rows)
             scores = [s + np.float32(self._ranker.weight) * x for s, x in zip(scores, logits, strict=True)]
         return [np.where(k, s, np.nan).astype(np.float32) for s, k in zip(scores, known, strict=True)]
 
     def similar(self, item_ids: Sequence[str], k: int) -> list[Candidates]:
-        """The items nearest to each item by vector, itself left out; empty for an unknown item."""
+        """The items most like each item, itself left out; empty for an unknown item."""
         rows = [self.items.vocabulary.row(item_id) for item_id in item_ids]
         known = np.asarray([row for row in rows if row is not None], np.int64)
         if not len(known):
             return [Candidates.empty() for _ in rows]
-        found, scores = self._index.search(self._index.vectors(known), k + 1)
-        lists = iter(
-            Candidates(f[f != row][:k], s[f != row][:k]) for f, s, row in zip(found, scores, known, strict=True)
-        )
+        found, scores = self._retriever.neighbours(known, k + 1)
+        lists = iter(without(found, scores, list(known[:, None]), k))
         return [Candidates.empty() if row is None else next(lists) for row in rows]
 
     def popular(self, country: str | None, k: int, exclude: AbstractSet[str] = frozenset()) -> Candidates:
@@ -168,20 +134,20 @@ class Recommender:
         return self._users.row(user.user_id) is not None or bool(self.items.vocabulary.known_rows(user.positives))
 
     def causes(self, user: UserState, item_rows: NDArray[np.int64]) -> list[str | None]:
-        """For each item, the id of the history item whose vector lies nearest; None without a known history."""
+        """For each item, the id of the history item most like it; None without a known history."""
         history = np.unique(self.items.vocabulary.known_rows(user.positives[-self.spec.history_length :]))
         if not len(history) or not len(item_rows):
             return [None] * len(item_rows)
-        nearest = np.argmax(self._index.vectors(item_rows) @ self._index.vectors(history).T, axis=1)
+        nearest = np.argmax(self._retriever.similarity(item_rows, history), axis=1)
         return [self.items.ids[history[column]] for column in nearest]
 
-    def item_vectors(self) -> Vectors:
-        """Vectors of all items in row order, [num_items, dim]."""
-        return self._index.vectors(np.arange(len(self.items)))
+    def item_vectors(self) -> Vectors | None:
+        """Vectors of all items in row order, [num_items, dim]; None when the retriever has none."""
+        return self._retriever.item_vectors()
 
-    def user_vectors(self, users: Sequence[UserState]) -> Vectors:
-        """Vectors of users as of their `now`, [len(users), dim]."""
-        return self._two_tower.user_vectors(self.spec, self.batch(users))
+    def user_vectors(self, users: Sequence[UserState]) -> Vectors | None:
+        """Vectors of users as of their `now`, [len(users), dim]; None when the retriever has none."""
+        return self._retriever.user_vectors(self.batch(users))
 
     def _logits(
         self, ranker: RankerNet, users: UserBatch, item_rows: Sequence[NDArray[np.int64]]

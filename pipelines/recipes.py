@@ -6,11 +6,21 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from models.errors import ConfigError
 from models.features import FeatureSpec
-from models.net_config import RankerConfig, TwoTowerConfig
+from models.model_config import (
+    AlsConfig,
+    ContentConfig,
+    HybridConfig,
+    ItemKnnConfig,
+    ModelConfig,
+    NeuralCFConfig,
+    RankerConfig,
+    SequenceConfig,
+    TwoTowerConfig,
+)
 from pipelines.learning.split import SplitConfig
 from pipelines.overrides import apply_overrides, unknown_key
 from pipelines.setting_checks import check_setting
@@ -46,7 +56,7 @@ class Recipe:
     """Everything a training run depends on; it goes whole into the run folder and the manifest."""
 
     name: str
-    model: TwoTowerConfig | RankerConfig
+    model: ModelConfig
     features: FeatureSpec = field(default_factory=FeatureSpec)
     split: SplitConfig = field(default_factory=SplitConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -54,14 +64,55 @@ class Recipe:
     seed: int = 2026
 
     @property
+    def metric(self) -> str:
+        """Name of the validation score; higher is better."""
+        return "auc" if isinstance(self.model, RankerConfig) else "ndcg@10"
+
+    @property
     def needs_order(self) -> bool:
-        """True while a history is a feature: a log without times then cannot be trained on."""
-        return self.features.history_length > 0
+        """True for a model of sequences: a log without times cannot be trained on."""
+        return isinstance(self.model, SequenceConfig)
 
 
 def two_tower() -> Recipe:
     """Candidate retrieval: user and item vectors by sampled softmax."""
     return Recipe("two_tower", TwoTowerConfig())
+
+
+def sequence() -> Recipe:
+    """Candidate retrieval from the order of events: a causal transformer."""
+    return Recipe(
+        "sequence",
+        SequenceConfig(),
+        features=FeatureSpec(history_length=200),
+        optimizer=OptimizerConfig(table_learning_rate=0.05),
+        training=TrainingConfig(epochs=40, batch_size=3_072, patience=3),
+    )
+
+
+def als() -> Recipe:
+    """Matrix factorisation for implicit feedback: the baseline that is hard to beat."""
+    return Recipe("als", AlsConfig(), features=FeatureSpec(history_length=1_000), training=TrainingConfig(epochs=15))
+
+
+def item_knn() -> Recipe:
+    """Items that the same users turn to."""
+    return Recipe("item_knn", ItemKnnConfig(), features=FeatureSpec(history_length=1_000))
+
+
+def content() -> Recipe:
+    """What the text of items says; needs no events at all."""
+    return Recipe("content", ContentConfig(), features=FeatureSpec(history_length=200))
+
+
+def neural_cf() -> Recipe:
+    """NeuMF: factorisation and a perceptron side by side."""
+    return Recipe("neural_cf", NeuralCFConfig(), training=TrainingConfig(epochs=20))
+
+
+def hybrid() -> Recipe:
+    """Several sources fused, their weights learned on validation users."""
+    return Recipe("hybrid", HybridConfig(), features=FeatureSpec(history_length=1_000))
 
 
 def ranker() -> Recipe:
@@ -71,11 +122,10 @@ def ranker() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"two_tower": two_tower, "ranker": ranker}
-_MODELS: dict[str, type[TwoTowerConfig] | type[RankerConfig]] = {
-    "two_tower": TwoTowerConfig,
-    "ranker": RankerConfig,
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe for recipe in (two_tower, sequence, als, item_knn, content, neural_cf, hybrid, ranker)
 }
+_MODELS: dict[str, type[ModelConfig]] = {cls.kind: cls for cls in get_args(ModelConfig)}
 
 
 def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -93,8 +143,7 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """Plain nested data, as JSON holds it; `model.kind` tells the two model configurations apart."""
     config = asdict(recipe)
-    kind = next(name for name, cls in _MODELS.items() if isinstance(recipe.model, cls))
-    config["model"] = {"kind": kind, **config["model"]}
+    config["model"] = {"kind": recipe.model.kind, **config["model"]}
     return config
 
 

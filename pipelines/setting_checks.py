@@ -9,14 +9,23 @@ from models.errors import ConfigError
 _RANGES: dict[str, tuple[float, float]] = {
     "split.test_fraction": (0.001, 0.4),
     "features.history_length": (0, 10_000),
-    "features.recent_length": (1, 10_000),
+    "features.recent_length": (0, 10_000),
     "features.user_buckets": (1, 2**31),
     "features.country_buckets": (2, 2**31),
     "features.category_buckets": (1, 2**31),
-    "model.embedding_dim": (4, 4_096),
+    "model.embedding_dim": (0, 4_096),
     "model.hidden_dim": (1, 65_536),
     "model.temperature": (1e-4, 100),
-    "model.num_negatives": (1, 1_000),
+    "model.num_negatives": (0, 100_000),
+    "model.num_layers": (1, 64),
+    "model.num_heads": (1, 64),
+    "model.gbce_calibration": (0, 1),
+    "model.dropout": (0, 0.95),
+    "model.factors": (0, 4_096),
+    "model.regularization": (0, 1e6),
+    "model.alpha": (0, 1e6),
+    "model.num_neighbours": (1, 100_000),
+    "model.max_terms": (1, 10_000_000),
     "optimizer.table_learning_rate": (0, 100),
     "optimizer.dense_learning_rate": (0, 100),
     "training.epochs": (1, 10_000),
@@ -37,6 +46,10 @@ def check_setting(name: str, value: Any, hint: Any) -> Any:
         if value not in get_args(hint):
             raise ConfigError(f"{name} {value!r} is unknown. Use one of: {', '.join(get_args(hint))}.")
         return value
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple) or not value or not all(isinstance(v, str) for v in value):
+            raise ConfigError(f"{name} must be a list of names; got {value!r}.")
+        return tuple(value)
     if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint:

@@ -10,8 +10,9 @@ from typing import Any
 
 import orjson
 
+from models.candidates import Candidates
 from models.events import EventType
-from models.recommender import Candidates, Recommender
+from models.recommender import Recommender
 from models.user_state import UserState
 
 Item = dict[str, Any]

@@ -20,10 +20,10 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.online_store import open_store
 from cluster.settings import Settings
+from models.candidates import Candidates
 from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
-from models.recommender import Candidates
 from models.vocabulary import Rows
 from serve_apps.gateway import create_api
 from serve_apps.http_errors import HttpError

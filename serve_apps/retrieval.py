@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from models.candidates import Candidates
 from models.features import UserBatch
-from models.recommender import Candidates
 from models.vocabulary import Rows
 from serve_apps.live_bundles import LiveBundles
 

@@ -20,10 +20,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from cluster.online_store import OnlineStore, OnlineUser
+from models.candidates import Candidates
 from models.errors import StoreError
 from models.experiments import Experiment, Variant
 from models.features import UserBatch
-from models.recommender import NUM_CANDIDATES, Candidates, Recommender
+from models.recommender import NUM_CANDIDATES, Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
 from serve_apps.answers import Answer, make_answer, popular_items, recommended_items, similar_items

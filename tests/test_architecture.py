@@ -20,8 +20,9 @@ ALLOWED = {
     "serve_apps": {"models", "cluster", "serve_apps"},
     "shoal": {"shoal"},
 }
-NETS = ("embedding_tables", "jagged", "net_files", "ranker", "sampled_softmax", "two_tower")
-"""Modules of `models` that are made of torch; `recommender` loads them, and every other one is a noun."""
+TORCH_RETRIEVERS = tuple(f"models.retrievers.{name}" for name in ("two_tower", "sequence", "neural_cf"))
+NETS = ("models/nets/", *(name.replace(".", "/") + ".py" for name in TORCH_RETRIEVERS))
+"""What of `models` is made of torch; `recommender` loads it, and all the rest are nouns."""
 HOMES = {
     "redis": ("cluster/redis_store.py", "cluster/redis_scripts.py"),
     "deltalake": ("cluster/lake.py",),
@@ -32,8 +33,8 @@ HOMES = {
     "ray.data": ("pipelines/",),
     "ray.train": ("pipelines/", "tune/"),
     "ray.serve": ("serve_apps/app.py",),
-    "torch": (*(f"models/{net}.py" for net in NETS), "pipelines/learning/"),
-    "torchrec": (*(f"models/{net}.py" for net in NETS), "pipelines/learning/"),
+    "torch": (*NETS, "pipelines/learning/"),
+    "torchrec": (*NETS, "pipelines/learning/"),
 }
 FORBIDDEN_IN_MODELS = (
     "ray", "redis", "sqlite3", "s3fs", "fsspec", "boto3", "deltalake", "fastapi", "starlette", "uvicorn", "httpx",
@@ -182,7 +183,8 @@ def test_no_package_marker_under_tests_and_no_grab_bag() -> None:
 
 
 def test_nouns_load_without_torch() -> None:
-    nouns = [name for name in module_names(ROOT, "models") if name.split(".")[-1] not in (*NETS, "recommender")]
+    torch_made = ("models.nets.", *TORCH_RETRIEVERS, "models.retrievers.loading", "models.recommender")
+    nouns = [name for name in module_names(ROOT, "models") if not name.startswith(torch_made)]
     assert "models.events" in nouns
     code = f"import sys; import {', '.join(nouns)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -14,7 +14,6 @@ from ray.tune.schedulers import ASHAScheduler
 from cluster.lake import Lake
 from cluster.storage import join
 from models.errors import ConfigError, ShoalError
-from pipelines.learning.objectives import metric_of
 from pipelines.recipes import Recipe, to_dict
 from tune.spaces import SPACES
 from tune.trials import run_trial, with_settings
@@ -41,7 +40,7 @@ def sweep(
     if space not in SPACES:
         raise ConfigError(f"search space {space!r} is unknown. Use one of: {', '.join(SPACES)}.")
     _check_room(recipe, concurrency)
-    metric = metric_of(recipe.model)
+    metric = recipe.metric
     trainable = ray_tune.with_resources(
         ray_tune.with_parameters(run_trial, recipe=recipe, lake_uri=lake.uri, runs_uri=runs_uri), {"CPU": _TRIAL_CPUS}
     )

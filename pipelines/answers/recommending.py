@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from cluster.console import progress
 from cluster.lake import Lake
+from models.candidates import Candidates
 from models.errors import InputError
-from models.recommender import NUM_CANDIDATES, Candidates, Recommender
+from models.recommender import NUM_CANDIDATES, Recommender
 from models.user_state import UserState
 from pipelines.answers.bundle import recommender_at
 from pipelines.answers.parquet_out import write_parquet

@@ -46,8 +46,10 @@ def cases_of(block: pa.Table, split: Split, part: int) -> Iterator[EvaluationCas
             continue
         first = held_out.arg_max()
         assert first is not None
+        # The pairs of a given split may lie anywhere in the sequence: all the others are known.
+        before = user.filter(user["label"] < part) if split.protocol == "given" else user[:first]
         yield EvaluationCase(
-            _state(user[:first], user["user_id"][0], user["country"][0], user["timestamp_us"][first]),
+            _state(before, user["user_id"][0], user["country"][first], user["timestamp_us"][first]),
             frozenset(user.filter(held_out)["item_id"]),
         )
 

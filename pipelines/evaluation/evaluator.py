@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cluster.console import progress
+from models.candidates import Candidates
 from models.metrics import catalogue_coverage, hit_rate, ndcg, ranks_of_relevant, recall, reciprocal_rank
-from models.recommender import NUM_CANDIDATES, Candidates, Recommender
+from models.recommender import NUM_CANDIDATES, Recommender
 from pipelines.evaluation.cases import EvaluationCase
 
 KS = (10, 20)

@@ -19,20 +19,23 @@ from pipelines.learning.split import Split
 def encode(
     block: pa.Table, items: Vocabulary, users: Vocabulary, spec: FeatureSpec, split: Split
 ) -> dict[str, NDArray[np.generic]]:
-    """Columns `user_row`, `country_row` and, oldest first, the lists `item_rows`, `labels`, `timestamps_us`."""
+    """Columns `user_row` and, oldest first, the lists `item_rows`, `labels`, `timestamps_us`, `country_rows`."""
     events = split.label(explode(block))
-    rows = items.lookup(events["item_id"].to_arrow())
+    countries = {country: spec.country(country) for country in events["country"].unique()}
     encoded = (
-        events.with_columns(pl.Series("item_row", rows))
+        events.with_columns(
+            pl.Series("item_row", items.lookup(events["item_id"].to_arrow())),
+            pl.col("country").replace_strict(countries, return_dtype=pl.Int64).alias("country_row"),
+        )
         .group_by("user_id", maintain_order=True)
-        .agg(pl.col("country").first(), pl.col("item_row"), pl.col("label"), pl.col("timestamp_us"))
+        .agg("item_row", "label", "timestamp_us", "country_row")
     )
     return {
         "user_row": np.asarray([users.bucket(user) for user in encoded["user_id"]], np.int64),
-        "country_row": np.asarray([spec.country(country) for country in encoded["country"]], np.int64),
         "item_rows": _lists(encoded["item_row"], np.int32),
         "labels": _lists(encoded["label"], np.int8),
         "timestamps_us": _lists(encoded["timestamp_us"], np.int64),
+        "country_rows": _lists(encoded["country_row"], np.int32),
     }
 
 

@@ -1,10 +1,9 @@
-"""The files of a bundle from a run's best checkpoint: whole weights, vocabularies, popular lists, index."""
+"""The files of a bundle from what was trained: weights, vocabularies, popular lists, index."""
 
 from __future__ import annotations
 
-import json
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +12,50 @@ import pyarrow.parquet as pq
 
 from cluster.storage import Folder
 from models.index import VectorIndex
-from models.net_config import TableSizes, TwoTowerConfig
-from models.net_files import RANKER, TWO_TOWER, TwoTowerNet, save_net
+from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
+from models.nets.files import save_net
+from models.nets.ranker_net import RANKER
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
-from models.recommender import FEATURES_FILE, INDEX_FILE, USERS_FILE
+from models.recommender import USERS_FILE
+from models.retrievers.loading import INDEX_FILE, describe_retriever
+from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 from pipelines.learning.checkpoint import Reader
 from pipelines.learning.corpus import Corpus
 from pipelines.recipes import Recipe
 
 
-def export(
-    recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: Any, run_uri: str, weight: float = 0.0
-) -> None:
-    """Write `export/` of the run. `weight`: the ranker's share in the final score."""
-    with checkpoint.as_directory() as folder, tempfile.TemporaryDirectory() as scratch:
+def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: Any, run_uri: str) -> None:
+    """Write `export/` of the run from a checkpoint of Ray Train."""
+
+    def write(out: Path) -> None:
+        if isinstance(recipe.model, RankerConfig):
+            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0)
+            return
+        assert isinstance(recipe.model, TwoTowerConfig)
+        save_net(out, TWO_TOWER, recipe.model, sizes, weights)
+        features = corpus.items.features(recipe.features)
+        VectorIndex.build(TwoTowerEncoder.load(out, recipe.features).encode_items(features)).save(out / INDEX_FILE)
+        save_retrieval(out, recipe, corpus)
+
+    with checkpoint.as_directory() as folder:
         weights = Reader(Path(folder)).net()
+        export(run_uri, write)
+
+
+def export(run_uri: str, write: Callable[[Path], None]) -> None:
+    """Upload what `write` puts into a folder as `export/` of the run."""
+    with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
-        if isinstance(recipe.model, TwoTowerConfig):
-            save_net(out, TWO_TOWER, recipe.model, sizes, weights)
-            _save_retrieval(out, recipe, corpus)
-        else:
-            save_net(out, RANKER, recipe.model, sizes, weights, weight=weight)
+        write(out)
         target = Folder(run_uri).child("export")
-        for path in sorted(out.iterdir()):
-            target.write(path.name, path.read_bytes())
+        for path in sorted(p for p in out.rglob("*") if p.is_file()):
+            target.write(path.relative_to(out).as_posix(), path.read_bytes())
 
 
-def _save_retrieval(out: Path, recipe: Recipe, corpus: Corpus) -> None:
-    (out / FEATURES_FILE).write_text(json.dumps(asdict(recipe.features), sort_keys=True))
+def save_retrieval(out: Path, recipe: Recipe, corpus: Corpus) -> None:
+    """What every retrieval bundle holds beside its retriever's own files."""
+    describe_retriever(out, recipe.model.kind, recipe.features)
     corpus.items.save(out)
     pq.write_table(pa.table({"user_id": pa.array(corpus.users.ids, pa.string())}), out / USERS_FILE)
     pq.write_table(popular_lists(corpus.popular, len(corpus.items)), out / POPULAR_FILE)
-    vectors = TwoTowerNet.load(out).item_vectors(corpus.items.features(recipe.features))
-    VectorIndex.build(vectors).save(out / INDEX_FILE)

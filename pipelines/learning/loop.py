@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ from models.errors import BundleError
 from models.seeds import derive_seed, generator
 from pipelines.learning import checkpoint
 from pipelines.learning.checkpoint import Progress
-from pipelines.learning.examples import Examples, examples_of, shuffled_batches
-from pipelines.learning.objectives import HeldOut, Objective
+from pipelines.learning.objectives.objective import Batching, HeldOut, Objective
 from pipelines.learning.run_folder import write_live
 from pipelines.learning.sharding import describe_plan, optimizer_of, shard
 from pipelines.recipes import Recipe
@@ -119,34 +118,32 @@ class _Worker:
             self._optimizer.zero_grad()
             torch.autograd.backward(losses.mean() * weight)
             self._optimizer.step()
-            totals += (float(losses.detach().sum()) * weight, len(batch) * weight)
+            totals += (float(losses.detach().sum()) * weight, len(losses) * weight)
             self._show(epoch, int(totals[1]))
         loss, samples = self._sum(totals)
         return loss / max(samples, 1), int(samples)
 
-    def _batches(self, epoch: int) -> Iterator[Examples]:
+    def _batches(self, epoch: int) -> Iterator[Sized]:
         stream = ray.train.get_dataset_shard(DATASET).iter_batches(
             batch_size=None, batch_format="numpy", prefetch_batches=2
         )
         training = self._recipe.training
-        blocks = (examples_of(block) for block in stream)
-        return shuffled_batches(
-            blocks, training.batch_size, training.shuffle_buffer, self._recipe.seed, epoch, self._rank
-        )
+        scope = (epoch, self._rank)
+        batching = Batching(training.batch_size, training.shuffle_buffer, self._recipe.seed, scope)
+        return self._config.objective.batches(stream, batching)
 
-    def _in_step(self, batches: Iterator[Examples]) -> Iterator[tuple[Examples, float]]:
+    def _in_step(self, batches: Iterator[Sized]) -> Iterator[tuple[Sized, float]]:
         """Batches with weight 1; once this worker has none left, an empty-handed one of weight 0 until all are done.
 
         Look-ups are collective, so every worker takes as many steps as the one with the most batches.
         """
-        idle = self._config.num_examples == 0
         while True:
             batch = next(batches, None)
             left = torch.tensor([float(batch is not None)])
             dist.all_reduce(left)
-            if idle or not left.item():
+            if not left.item():
                 return
-            yield (batch, 1.0) if batch is not None else (_blank(self._recipe.features.history_length), 0.0)
+            yield (batch, 1.0) if batch is not None else (self._config.objective.blank(), 0.0)
 
     @torch.no_grad()
     def _validate(self, epoch: int) -> float:
@@ -197,11 +194,3 @@ def _reported() -> list[ray.train.Checkpoint]:
         latest,
         *(r.checkpoint for r in reversed(ray.train.get_all_reported_checkpoints()) if r.checkpoint.path != latest.path),
     ]
-
-
-def _blank(history_length: int) -> Examples:
-    """One example of nothing, to keep step with the other workers."""
-    zero = np.zeros(1, np.int64)
-    return examples_of(
-        {"user": zero, "country": zero, "now_us": zero, "item": zero, "history": np.full((1, history_length), -1)}
-    )

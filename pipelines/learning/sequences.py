@@ -1,7 +1,7 @@
 """From the lake to one time-ordered sequence a user, by Ray Data: users are hashed to buckets, each bucket is one task.
 
-Columns of a sequence: `user_id`, `country` (may be null) and, oldest first, the lists `item_ids`,
-`event_types`, `timestamps_us` (0 for an untimed event).
+Columns of a sequence: `user_id`, `country` (the newest known, may be null) and, oldest first, the lists `item_ids`,
+`event_types`, `timestamps_us` (0 for an untimed event), `countries` (what was known before each event, may be null).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ SEQUENCE = pa.schema(
         ("item_ids", pa.list_(pa.string())),
         ("event_types", pa.list_(pa.string())),
         ("timestamps_us", pa.list_(pa.int64())),
+        ("countries", pa.list_(pa.string())),
     ]
 )
 
@@ -61,32 +62,36 @@ def sequences(lake: Lake, seed: int, users: Collection[str] | None = None) -> Da
 
 
 def build(rows: pa.Table, seed: int) -> pa.Table:
-    """Sequences of one bucket's users. A country of the newest event wins over the profile's."""
+    """Sequences of one bucket's users. The country of the newest event that has one wins over the profile's."""
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
     event = pl.col("item_id").is_not_null()
     # By id where the times are equal: blocks arrive in any order, and training and evaluation must see the same.
     events = frame.filter(event).sort("timestamp", "interaction_id", nulls_last=False)
-    grouped = events.group_by("user_id", maintain_order=True).agg(
-        pl.col("country").drop_nulls().last().alias("event_country"),
-        pl.col("item_id").alias("item_ids"),
-        pl.col("event_type").alias("event_types"),
-        pl.col("timestamp").dt.timestamp("us").fill_null(0).alias("timestamps_us"),
+    profiles = frame.filter(~event).group_by("user_id").agg(pl.col("country").last().alias("profile"))
+    known = events.join(profiles, on="user_id", how="left", maintain_order="left").with_columns(
+        pl.coalesce(pl.col("country").forward_fill().over("user_id"), "profile").alias("country_after")
     )
-    profiles = frame.filter(~event).group_by("user_id").agg(pl.col("country").last().alias("profile_country"))
-    joined = grouped.join(profiles, on="user_id", how="left", maintain_order="left").select(
-        "user_id",
-        pl.coalesce("event_country", "profile_country").alias("country"),
-        "item_ids",
-        "event_types",
-        "timestamps_us",
+    before = pl.col("country_after").shift(1).over("user_id")
+    sequences = (
+        known.with_columns(pl.coalesce(before, "profile").alias("country_before"))
+        .group_by("user_id", maintain_order=True)
+        .agg(
+            pl.col("country_after").last().alias("country"),
+            pl.col("item_id").alias("item_ids"),
+            pl.col("event_type").alias("event_types"),
+            pl.col("timestamp").dt.timestamp("us").fill_null(0).alias("timestamps_us"),
+            pl.col("country_before").alias("countries"),
+        )
     )
-    shuffled = joined.sort("user_id").sample(fraction=1.0, shuffle=True, seed=derive_seed(seed, "users"))
+    shuffled = sequences.sort("user_id").sample(fraction=1.0, shuffle=True, seed=derive_seed(seed, "users"))
     return shuffled.to_arrow().cast(SEQUENCE)
 
 
 def _read(lake: Lake, table: Table, columns: list[str]) -> Dataset:
-    return ray.data.read_delta(lake.table_uri(table), storage_options=lake.storage_options, columns=columns)
+    return ray.data.read_delta(
+        lake.table_uri(table), version=lake.version(table), storage_options=lake.storage_options, columns=columns
+    )
 
 
 def _bucketed(rows: pa.Table, num_buckets: int, seed: int, wanted: ray.ObjectRef | None) -> pa.Table:

@@ -27,7 +27,8 @@ def shard(net: nn.Module, optimizer: OptimizerConfig, device: torch.device) -> D
     """The net under `DistributedModelParallel`, on the process group of this worker; the same plan on every worker."""
     tables: nn.Module = net.tables  # type: ignore[assignment]
     apply_optimizer_in_backward(RowWiseAdagrad, tables.parameters(), {"lr": optimizer.table_learning_rate})
-    names = [config.name for config in tables.embedding_bag_configs()]  # type: ignore[operator]
+    configs = tables.embedding_bag_configs if hasattr(tables, "embedding_bag_configs") else tables.embedding_configs
+    names = [config.name for config in configs()]  # type: ignore[operator]
     world = dist.get_world_size()
     planner = EmbeddingShardingPlanner(
         topology=Topology(world_size=world, compute_device=device.type, local_world_size=world),

@@ -9,10 +9,12 @@ from typing import Literal
 import polars as pl
 
 from models.events import NEGATIVE_TYPES
+from pipelines.learning.given_split import read_given
 
-Protocol = Literal["leave_last_out", "time", "none"]
+Protocol = Literal["leave_last_out", "time", "given", "none"]
 
 CONTEXT, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
+_VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +22,31 @@ class SplitConfig:
     """`leave_last_out`: a user's last new item tests, the one before validates (users of 3 items or more).
 
     `time`: the last `test_fraction` of all events, in whole days, tests; as much before it validates.
+    `given`: the user-item pairs of the file `given` test or validate, as its column `part` says (without one, all
+    test); when it names no validation pairs, a tenth of the others validates, chosen by a hash.
     `none`: everything is trained on and nothing is held out.
+
+    `validation` False: what would validate is trained on too, for a last fit with settings that were chosen before.
     """
 
     protocol: Protocol = "leave_last_out"
     test_fraction: float = 0.1
+    given: str = ""
+    validation: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The rule with its moments resolved: a `time` event at or after a moment (UTC µs) belongs to that part."""
+    """The rule with its moments resolved: a `time` event at or after a moment (UTC µs) belongs to that part.
+
+    `given`: columns `user_id`, `item_id`, `part` (int8) of the `given` protocol.
+    """
 
     protocol: Protocol
     validation_us: int = 0
     test_us: int = 0
+    given: pl.DataFrame | None = None
+    validation: bool = True
 
     def label(self, events: pl.DataFrame) -> pl.DataFrame:
         """Positive events of whole users, oldest first, with their `label`; adds no rows.
@@ -46,30 +59,50 @@ class Split:
             (pl.col("item_id") != pl.col("item_id").shift(1).over("user_id")).fill_null(True)
         )
         target = pl.struct("user_id", "item_id").is_first_distinct()
-        return kept.with_columns(target.alias("_target")).with_columns(self._label().alias("label")).drop("_target")
+        if self.given is not None:
+            kept = kept.join(self.given, on=["user_id", "item_id"], how="left", maintain_order="left")
+        labelled = kept.with_columns(target.alias("_target")).with_columns(
+            pl.when("_target").then(self._part()).otherwise(CONTEXT).cast(pl.Int8).alias("label")
+        )
+        if not self.validation:
+            labelled = labelled.with_columns(pl.col("label").replace(VALIDATION, TRAIN))
+        return labelled.drop("_target", "part", strict=False)
 
-    def _label(self) -> pl.Expr:
-        target, moment = pl.col("_target"), pl.col("timestamp_us")
+    def _part(self) -> pl.Expr:
+        """The part of a target event."""
+        if self.protocol == "given":
+            return self._given_part()
         if self.protocol == "time":
-            part = pl.when(moment >= self.test_us).then(TEST).when(moment >= self.validation_us).then(VALIDATION)
-            return pl.when(~target).then(CONTEXT).otherwise(part.otherwise(TRAIN)).cast(pl.Int8)
+            moment = pl.col("timestamp_us")
+            late = pl.when(moment >= self.test_us).then(TEST).when(moment >= self.validation_us).then(VALIDATION)
+            return late.otherwise(TRAIN)
         if self.protocol == "none":
-            return pl.when(target).then(TRAIN).otherwise(CONTEXT).cast(pl.Int8)
-        left = target.cast(pl.Int32).cum_sum(reverse=True).over("user_id")
-        enough = target.sum().over("user_id") >= 3
-        part = pl.when(enough & (left == 1)).then(TEST).when(enough & (left == 2)).then(VALIDATION)
-        return pl.when(~target).then(CONTEXT).otherwise(part.otherwise(TRAIN)).cast(pl.Int8)
+            return pl.lit(TRAIN)
+        left = pl.col("_target").cast(pl.Int32).cum_sum(reverse=True).over("user_id")
+        enough = pl.col("_target").sum().over("user_id") >= 3
+        return pl.when(enough & (left == 1)).then(TEST).when(enough & (left == 2)).then(VALIDATION).otherwise(TRAIN)
+
+    def _given_part(self) -> pl.Expr:
+        assert self.given is not None
+        named = pl.col("part").fill_null(TRAIN)
+        if (self.given["part"] == VALIDATION).any():
+            return named
+        drawn = pl.struct("user_id", "item_id").hash(seed=1) % 1_000 < 1_000 * _VALIDATION_SHARE
+        return pl.when((named == TRAIN) & drawn).then(VALIDATION).otherwise(named)
 
 
 def resolve(config: SplitConfig, rows_by_date: dict[date, int]) -> Split:
-    """Moments of a `time` split from the number of events on each day."""
+    """Moments of a `time` split from the number of events on each day; pairs of a `given` split from its file."""
+    if config.protocol == "given":
+        return Split("given", given=read_given(config.given), validation=config.validation)
     if config.protocol != "time":
-        return Split(config.protocol)
+        return Split(config.protocol, validation=config.validation)
     total = sum(rows_by_date.values())
     return Split(
         "time",
         validation_us=_start_of_last(rows_by_date, 2 * config.test_fraction * total),
         test_us=_start_of_last(rows_by_date, config.test_fraction * total),
+        validation=config.validation,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.net_files import RANKER
+from models.nets.ranker_net import RANKER
 from models.recommender import Recommender
 from pipelines.evaluation.cases import EvaluationCase
 from pipelines.evaluation.evaluator import evaluate_bundle

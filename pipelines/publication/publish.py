@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -14,14 +13,14 @@ from cluster.console import say
 from cluster.lake import Lake
 from cluster.registry import Registry
 from models.errors import BundleError, InputError, NotFoundError
-from models.features import FeatureSpec
 from models.manifest import Manifest
-from models.recommender import FEATURES_FILE, Recommender
-from models.tables import Table
+from models.recommender import Recommender
+from models.retrievers.loading import feature_spec
 from pipelines.evaluation.cases import EvaluationCase, evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle, evaluate_popularity
+from pipelines.learning.corpus import split_of
 from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, VALIDATION, SplitConfig, resolve
+from pipelines.learning.split import TEST, VALIDATION, SplitConfig
 from pipelines.publication.assemble import Assembled, assemble
 from pipelines.publication.blend import fit_weight
 from pipelines.publication.gate import Verdict, judge
@@ -58,7 +57,8 @@ def evaluate_candidate(
     bundle: Assembled, lake: Lake, registry: Registry | None, max_cases: int
 ) -> dict[str, dict[str, float]]:
     """Metrics of the bundle, of popularity and of the champion on the same held-out cases."""
-    split = resolve(SplitConfig(**bundle.config["retrieval"]["split"]), lake.rows_by_date(Table.INTERACTIONS))
+    lake = lake.pinned(bundle.data["versions"])
+    split = split_of(SplitConfig(**bundle.config["retrieval"]["split"]), lake)
     log = sequences(lake, int(bundle.config["retrieval"]["seed"])).materialize()
     if "ranker" in bundle.config:
         weight = fit_weight(bundle.folder, evaluation_cases(log, split, VALIDATION, _BLEND_CASES))
@@ -85,7 +85,6 @@ def _evaluate_champion(registry: Registry, version: str, cases: Sequence[Evaluat
 
 
 def _manifest(bundle: Assembled, metrics: dict[str, dict[str, float]]) -> Manifest:
-    spec = FeatureSpec(**json.loads((bundle.folder / FEATURES_FILE).read_bytes()))
     now = datetime.now(UTC)
     return Manifest(
         version=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
@@ -93,6 +92,6 @@ def _manifest(bundle: Assembled, metrics: dict[str, dict[str, float]]) -> Manife
         recipe=bundle.recipe,
         config=bundle.config,
         data=bundle.data,
-        feature_digest=spec.digest(),
+        feature_digest=feature_spec(bundle.folder).digest(),
         metrics=metrics,
     )

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.candidates import Candidates
 from models.errors import BundleError
 from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.manifest import hash_files, verify_files
-from models.recommender import INDEX_FILE, Candidates, Recommender
+from models.recommender import Recommender
+from models.retrievers.loading import INDEX_FILE
 from tests.models.tiny_bundle import ITEMS, SPEC, user, write_bundle
 
 FILES = [
@@ -23,6 +25,7 @@ FILES = [
     "popular.parquet",
     "ranker.json",
     "ranker.safetensors",
+    "retriever.json",
     "two_tower.json",
     "two_tower.safetensors",
     "users.parquet",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,18 +11,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from models.embedding_tables import embedding_tables
 from models.events import EventType
 from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.item_table import SCHEMA, ItemTable
-from models.net_config import RankerConfig, TableSizes, TwoTowerConfig
-from models.net_files import RANKER, TWO_TOWER, TwoTowerNet, save_net
+from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
+from models.nets.embedding_tables import embedding_tables
+from models.nets.files import save_net
+from models.nets.ranker import Ranker, ranker_tables
+from models.nets.ranker_net import RANKER
+from models.nets.two_tower import ITEM_SIDES, TwoTower
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
-from models.ranker import Ranker, ranker_tables
-from models.recommender import FEATURES_FILE, INDEX_FILE, USERS_FILE
-from models.two_tower import ITEM_SIDES, TwoTower
+from models.recommender import USERS_FILE
+from models.retrievers.loading import INDEX_FILE, describe_retriever
+from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 from models.user_state import HistoryEvent, UserState
 
 ITEMS = [f"item-{n}" for n in range(6)]
@@ -38,7 +39,7 @@ def write_bundle(folder: Path, ranker_weight: float | None = None) -> Path:
     """Write every file of a bundle but its manifest; with a ranker when `ranker_weight` is given."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(7)
-    (folder / FEATURES_FILE).write_text(json.dumps(asdict(SPEC), sort_keys=True))
+    describe_retriever(folder, "two_tower", SPEC)
     columns = {
         "item_id": ITEMS,
         "title": [name.title() for name in ITEMS],
@@ -55,7 +56,7 @@ def write_bundle(folder: Path, ranker_weight: float | None = None) -> Path:
     two_tower = TwoTowerConfig(embedding_dim=8, hidden_dim=8)
     net = TwoTower(embedding_tables(_SIZES, two_tower.embedding_dim, ITEM_SIDES), two_tower)
     save_net(folder, TWO_TOWER, two_tower, _SIZES, net.state_dict())
-    VectorIndex.build(TwoTowerNet.load(folder).item_vectors(items.features(SPEC))).save(folder / INDEX_FILE)
+    VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)
     if ranker_weight is not None:
         config = RankerConfig(embedding_dim=4, hidden_dim=8, num_negatives=2)
         # Larger than fresh weights are, so that the ranker has opinions.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import ConfigError
-from models.net_config import RankerConfig, TwoTowerConfig
+from models.model_config import HybridConfig, RankerConfig, TwoTowerConfig
 from pipelines.recipes import RECIPES, from_dict, load_recipe, to_dict
 
 
@@ -37,9 +37,16 @@ def test_a_recipe_file_is_a_recipe(tmp_path: Path) -> None:
     assert load_recipe(str(path)).name == "mine"
 
 
-def test_order_is_needed_while_there_is_a_history() -> None:
-    assert load_recipe("two_tower").needs_order
-    assert not load_recipe("two_tower", ["features.history_length=0"]).needs_order
+def test_only_a_model_of_sequences_needs_an_order() -> None:
+    assert [name for name in RECIPES if load_recipe(name).needs_order] == ["sequence"]
+
+
+def test_a_list_of_names_is_a_setting() -> None:
+    recipe = load_recipe("hybrid", ['model.sources=["als", "content"]'])
+    assert isinstance(recipe.model, HybridConfig)
+    assert recipe.model.sources == ("als", "content")
+    with pytest.raises(ConfigError, match=r"model\.sources must be a list of names; got \[1\]"):
+        load_recipe("hybrid", ["model.sources=[1]"])
 
 
 @pytest.mark.parametrize(
@@ -48,8 +55,8 @@ def test_order_is_needed_while_there_is_a_history() -> None:
         ("training.epoch=1", r"nearest is 'training\.epochs'"),
         ("model.dim=1", r"no setting 'model\.dim'"),
         ("seed=soon", "expected a int"),
-        ("model.kind=forest", "kind 'forest' is unknown. Use one of: two_tower, ranker"),
-        ("split.protocol=random", "protocol 'random' is unknown. Use one of: leave_last_out, time, none"),
+        ("model.kind=forest", "kind 'forest' is unknown. Use one of: two_tower, sequence"),
+        ("split.protocol=random", "protocol 'random' is unknown. Use one of: leave_last_out, time, given, none"),
         ("split.test_fraction=0.5", "test_fraction must be"),
         ("training.epochs=0", "epochs must be"),
         ("training.batch_size=-1", "batch_size must be"),
@@ -63,7 +70,7 @@ def test_mistakes_in_a_setting(override: str, message: str) -> None:
 
 
 def test_an_unknown_recipe_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match="Use one of two_tower, ranker"):
+    with pytest.raises(ConfigError, match="Use one of two_tower, sequence"):
         load_recipe("two_towers")
 
 

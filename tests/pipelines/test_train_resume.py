@@ -11,7 +11,7 @@ from models.errors import ConfigError
 from pipelines.learning.run_folder import begin, read_json
 from pipelines.train import main
 
-DATA: dict[str, Any] = {"interactions_version": 3, "num_users": 5}
+DATA: dict[str, Any] = {"versions": {"interactions": 3}, "num_users": 5}
 
 
 def test_a_run_may_be_begun_again_with_the_same(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_run_may_be_begun_again_with_the_same(tmp_path: Path) -> None:
     ("config", "data", "message"),
     [
         ({"seed": 2}, DATA, r"other recipe \(not the same: seed\)"),
-        ({"seed": 1}, {**DATA, "interactions_version": 4}, r"other data \(not the same: interactions_version\)"),
+        ({"seed": 1}, {**DATA, "versions": {"interactions": 4}}, r"other data \(not the same: versions\)"),
     ],
 )
 def test_other_recipe_or_data_is_another_run(

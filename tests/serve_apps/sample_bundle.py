@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,18 +13,21 @@ import pyarrow.parquet as pq
 import torch
 
 from cluster.registry import Registry
-from models.embedding_tables import embedding_tables
 from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.item_table import SCHEMA, ItemTable
 from models.manifest import Manifest
-from models.net_config import RankerConfig, TableSizes, TwoTowerConfig
-from models.net_files import RANKER, TWO_TOWER, TwoTowerNet, save_net
+from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
+from models.nets.embedding_tables import embedding_tables
+from models.nets.files import save_net
+from models.nets.ranker import Ranker, ranker_tables
+from models.nets.ranker_net import RANKER
+from models.nets.two_tower import ITEM_SIDES, TwoTower
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
-from models.ranker import Ranker, ranker_tables
-from models.recommender import FEATURES_FILE, INDEX_FILE, USERS_FILE
-from models.two_tower import ITEM_SIDES, TwoTower
+from models.recommender import USERS_FILE
+from models.retrievers.loading import INDEX_FILE, describe_retriever
+from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 
 SPEC = FeatureSpec()
 NORWAY_ITEMS = 3
@@ -53,7 +54,7 @@ def publish(registry: Registry, version: str, num_items: int = 60, num_users: in
 
 def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
     torch.manual_seed(seed)
-    (folder / FEATURES_FILE).write_text(json.dumps(asdict(SPEC), sort_keys=True))
+    describe_retriever(folder, "two_tower", SPEC)
     columns = {
         "item_id": [f"i{n}" for n in range(num_items)],
         "title": [f"Title {n}" for n in range(num_items)],
@@ -76,6 +77,6 @@ def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
     two_tower, ranker = TwoTowerConfig(), RankerConfig()
     net = TwoTower(embedding_tables(sizes, two_tower.embedding_dim, ITEM_SIDES), two_tower)
     save_net(folder, TWO_TOWER, two_tower, sizes, net.state_dict())
-    VectorIndex.build(TwoTowerNet.load(folder).item_vectors(items.features(SPEC))).save(folder / INDEX_FILE)
+    VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)
     weights = Ranker(ranker_tables(sizes, ranker, "cpu"), ranker).state_dict()
     save_net(folder, RANKER, ranker, sizes, weights, weight=0.5)

@@ -51,6 +51,7 @@ def test_sequences_become_states() -> None:
             "item_ids": [["a", "b"]],
             "event_types": [["click", "hide"]],
             "timestamps_us": [[5, 6]],
+            "countries": [[None, None]],
         },
         schema=SEQUENCE,
     )

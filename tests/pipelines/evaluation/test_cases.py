@@ -19,6 +19,7 @@ def block(**items_by_user: str) -> pa.Table:
         "item_ids": [list(items) for items in items_by_user.values()],
         "event_types": [["click"] * len(items) for items in items_by_user.values()],
         "timestamps_us": [[n * 1_000_000 for n in range(len(items))] for items in items_by_user.values()],
+        "countries": [["NO"] * (len(items) - 1) + ["SE"] for items in items_by_user.values()],
     }
     return pa.table(columns, schema=SEQUENCE)
 
@@ -31,7 +32,7 @@ def test_the_last_item_tests_with_all_before_it_known() -> None:
     [case] = cases_of(block(ann="abcd", bob="ab"), Split("leave_last_out"), TEST)
     assert described(case) == ("ann", "abc", "d")
     assert case.user.now == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=3)
-    assert case.user.country == "NO"
+    assert case.user.country == "SE"
 
 
 def test_validation_knows_nothing_of_the_test() -> None:

@@ -14,10 +14,11 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from models.features import FeatureSpec, item_features
-from models.net_config import TableSizes, TwoTowerConfig
+from models.model_config import TableSizes, TwoTowerConfig
 from pipelines.learning.checkpoint import Progress, Reader, save
 from pipelines.learning.examples import Examples, examples_of
-from pipelines.learning.objectives import TwoTowerObjective
+from pipelines.learning.objectives.objective import Known
+from pipelines.learning.objectives.two_tower import TwoTowerObjective
 from pipelines.learning.sharding import optimizer_of, shard
 from pipelines.recipes import OptimizerConfig
 
@@ -79,7 +80,7 @@ def _objective() -> TwoTowerObjective:
     categories = [[f"category-{n % 5}"] for n in range(NUM_ITEMS)]
     features = item_features(SPEC, categories, np.arange(NUM_ITEMS), np.full(NUM_ITEMS, -1))
     config = TwoTowerConfig(embedding_dim=EMBEDDING_DIM, hidden_dim=8)
-    return TwoTowerObjective(config, SIZES, features, np.arange(NUM_ITEMS), SPEC.recent_length)
+    return TwoTowerObjective(config, Known(SIZES, features, np.arange(NUM_ITEMS), SPEC))
 
 
 def _examples(rng: np.random.Generator, size: int = 16) -> Examples:

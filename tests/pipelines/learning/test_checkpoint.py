@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.errors import BundleError
-from models.net_config import TwoTowerConfig
+from models.model_config import TwoTowerConfig
 from pipelines.learning.checkpoint import Progress, Reader
 from tests.pipelines.learning.gloo_workers import EMBEDDING_DIM, NUM_ITEMS, Job, run_jobs
 

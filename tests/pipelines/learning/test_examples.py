@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipelines.learning.examples import Examples, examples_of, expand, shuffled_batches
+from pipelines.learning.examples import Examples, Order, examples_of, expand, expanded, shuffled_batches
 from pipelines.learning.split import CONTEXT, TEST, TRAIN, VALIDATION
 
 Sequence = list[tuple[int, int]]
@@ -22,15 +22,15 @@ sequences = st.lists(
 
 
 def block(users: list[Sequence]) -> dict[str, NDArray[Any]]:
-    """Encoded sequences; user n has row n and country row 10 + n."""
+    """Encoded sequences; user n has row n and, before event t, country row 10 (n + 1) + t."""
     columns: dict[str, NDArray[Any]] = {
         "user_row": np.arange(len(users)),
-        "country_row": 10 + np.arange(len(users)),
     }
     fields = {
         "item_rows": ([[item for item, _ in user] for user in users], np.int32),
         "labels": ([[label for _, label in user] for user in users], np.int8),
         "timestamps_us": ([list(range(len(user))) for user in users], np.int64),
+        "country_rows": ([[10 * (n + 1) + at for at in range(len(user))] for n, user in enumerate(users)], np.int32),
     }
     for name, (lists, dtype) in fields.items():
         columns[name] = np.empty(len(users), object)
@@ -45,7 +45,7 @@ def test_a_worked_example() -> None:
     assert made["history"].tolist() == [[-1, -1], [5, 6]]
     assert made["now_us"].tolist() == [0, 2]
     assert made["user"].tolist() == [0, 0]
-    assert made["country"].tolist() == [10, 10]
+    assert made["country"].tolist() == [10, 12]
 
 
 def test_without_history_there_is_none() -> None:
@@ -57,21 +57,44 @@ def test_without_history_there_is_none() -> None:
 def test_a_history_is_what_came_strictly_before(users: list[Sequence], length: int, part: int) -> None:
     made = examples_of(expand(block(users), length, part))
     expected = [
-        (user, item, [before for before, _ in sequence[:at]][-length:], at)
+        (user, 10 * (user + 1) + at, item, [before for before, _ in sequence[:at]][-length:], at)
         for user, sequence in enumerate(users)
         for at, (item, label) in enumerate(sequence)
         if label == part
     ]
     seen = [
-        (int(user), int(item), [int(row) for row in history if row >= 0], int(now))
-        for user, item, history, now in zip(
-            made.users.user, made.items, made.users.history, made.users.now_us, strict=True
+        (int(user), int(country), int(item), [int(row) for row in history if row >= 0], int(now))
+        for user, country, item, history, now in zip(
+            made.users.user, made.users.country, made.items, made.users.history, made.users.now_us, strict=True
         )
     ]
     assert seen == expected
     # Padding is in front only, so the newest event is always the last column.
     for history in made.users.history:
         assert (np.diff((history >= 0).astype(int)) >= 0).all()
+
+
+def test_in_a_given_split_no_history_holds_a_held_out_item() -> None:
+    users = block([[(5, TRAIN), (6, TEST), (7, TRAIN), (8, VALIDATION), (9, TRAIN)]])
+    assert expand(users, 3, TRAIN, "given")["history"].tolist() == [[-1, -1, -1], [-1, -1, 5], [-1, 5, 7]]
+    assert expand(users, 3, VALIDATION, "given")["history"].tolist() == [[5, 7, 9]]
+    assert expand(users, 4, TEST, "given")["history"].tolist() == [[5, 7, 8, 9]]
+
+
+def test_without_an_order_the_history_is_all_the_others() -> None:
+    users = block([[(5, TRAIN), (6, VALIDATION), (7, TRAIN), (9, TRAIN)]])
+    assert expand(users, 3, TRAIN, "none")["history"].tolist() == [[-1, 7, 9], [-1, 9, 5], [-1, 5, 7]]
+    assert expand(users, 1, TRAIN, "none")["history"].tolist() == [[7], [9], [5]]
+    assert expand(users, 3, VALIDATION, "none")["history"].tolist() == [[5, 7, 9]]
+
+
+@given(sequences, st.sampled_from(["time", "given", "none"]))
+def test_a_block_in_slices_gives_the_same_examples(users: list[Sequence], order: Order) -> None:
+    whole = expand(block(users), 4, TRAIN, order)
+    parts = list(expanded(block(users), 4, order))
+    for name, values in whole.items():
+        joined = np.concatenate([part[name] for part in parts]) if parts else values[:0]
+        np.testing.assert_array_equal(joined, values)
 
 
 def numbered(start: int, size: int) -> Examples:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from models.features import FeatureSpec, item_features
-from models.net_config import TableSizes, TwoTowerConfig
+from models.model_config import TableSizes, TwoTowerConfig
 from models.seeds import generator
 from pipelines.learning.examples import examples_of
-from pipelines.learning.objectives import HeldOut, TwoTowerObjective
+from pipelines.learning.objectives.objective import HeldOut, Known
+from pipelines.learning.objectives.two_tower import TwoTowerObjective
 
 NUM_ITEMS = 12
 
@@ -17,7 +18,9 @@ NUM_ITEMS = 12
 def test_a_net_that_diverged_scores_nothing() -> None:
     counts = np.ones(NUM_ITEMS, np.int64)
     features = item_features(FeatureSpec(), [[] for _ in counts], counts, -counts)
-    objective = TwoTowerObjective(TwoTowerConfig(8, 8), TableSizes(4, NUM_ITEMS, 64, 256), features, counts, 5)
+    objective = TwoTowerObjective(
+        TwoTowerConfig(8, 8), Known(TableSizes(4, NUM_ITEMS, 64, 256), features, counts, FeatureSpec())
+    )
     net = objective.build("cpu")
     one = np.zeros(2, np.int64)
     held_out = HeldOut(

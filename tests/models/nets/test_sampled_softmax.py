@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.sampled_softmax import expected_counts, sampled_softmax
+from models.nets.sampled_softmax import expected_counts, sampled_softmax
 
 # Two examples in one dimension, one uniform negative:
 #   users 1 and 2; positives 3 (row 0) and 1 (row 1); negative 2 (row 2)

@@ -8,7 +8,7 @@ import torch
 from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, PoolingType
 
 from models.features import USER_FEATURES
-from models.net_config import TableSizes
+from models.model_config import TableSizes
 
 
 def embedding_tables(

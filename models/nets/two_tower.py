@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
 from models.features import USER_FEATURES
-from models.net_config import TwoTowerConfig
+from models.model_config import TwoTowerConfig
 
 ITEM_SIDES = ("item", "negative")
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
-from models.embedding_tables import embedding_tables
 from models.features import NUM_DENSE, USER_FEATURES
-from models.net_config import RankerConfig, TableSizes
+from models.model_config import RankerConfig, TableSizes
+from models.nets.embedding_tables import embedding_tables
 
 _NUM_VECTORS = len(USER_FEATURES) + 3  # user side, item, categories, dense
 _NUM_PAIRS = _NUM_VECTORS * (_NUM_VECTORS - 1) // 2

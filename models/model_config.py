@@ -1,0 +1,113 @@
+"""What each family of models can be set to. Plain data: a recipe is read without loading torch.
+
+A width or count of 0 means "by the size of the data" (`pipelines/learning/scaling.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TwoTowerConfig:
+    """Width of the tables and of the hidden layer of each tower, and the softmax temperature."""
+
+    kind: ClassVar[str] = "two_tower"
+    embedding_dim: int = 64
+    hidden_dim: int = 128
+    temperature: float = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceConfig:
+    """A causal transformer. `block` is SASRec's attention or HSTU's; `num_negatives` 0 is the full softmax."""
+
+    kind: ClassVar[str] = "sequence"
+    embedding_dim: int = 0
+    num_layers: int = 2
+    num_heads: int = 2
+    block: Literal["attention", "hstu"] = "attention"
+    loss: Literal["sampled_softmax", "gbce"] = "sampled_softmax"
+    num_negatives: int = 512
+    gbce_calibration: float = 0.75
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class NeuralCFConfig:
+    """Widths of the factorisation and of the perceptron, and how many negatives are drawn for each positive."""
+
+    kind: ClassVar[str] = "neural_cf"
+    embedding_dim: int = 64
+    hidden_dim: int = 128
+    num_negatives: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AlsConfig:
+    """Implicit-feedback matrix factorisation. `alpha`: how much more an event weighs than its absence."""
+
+    kind: ClassVar[str] = "als"
+    factors: int = 0
+    regularization: float = 0.0
+    alpha: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKnnConfig:
+    """Item-to-item similarity over the users they share. `num_neighbours` are kept for each item."""
+
+    kind: ClassVar[str] = "item_knn"
+    similarity: Literal["cosine", "tfidf", "bm25"] = "cosine"
+    num_neighbours: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ContentConfig:
+    """Text of items as vectors. `encoder` is `tfidf`, or `module:factory` of any sentence encoder on this machine.
+
+    The factory is called with `encoder_path` (when it is given) and returns an object whose `encode(texts)` gives
+    [len(texts), dim]. `embedding_dim` is what TF-IDF is reduced to.
+    """
+
+    kind: ClassVar[str] = "content"
+    encoder: str = "tfidf"
+    encoder_path: str = ""
+    embedding_dim: int = 256
+    max_terms: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class HybridConfig:
+    """Late fusion. `sources` are recipes or recipe files, each trained on the same data."""
+
+    kind: ClassVar[str] = "hybrid"
+    sources: tuple[str, ...] = ("sequence", "als", "item_knn", "content")
+
+
+@dataclass(frozen=True, slots=True)
+class RankerConfig:
+    """Width of the tables and of the hidden layers, and how many negatives are drawn for each positive."""
+
+    kind: ClassVar[str] = "ranker"
+    embedding_dim: int = 32
+    hidden_dim: int = 128
+    num_negatives: int = 8
+
+
+NetConfig = TwoTowerConfig | SequenceConfig | NeuralCFConfig | RankerConfig
+"""Families trained by gradient on Ray Train."""
+FitConfig = AlsConfig | ItemKnnConfig | ContentConfig | HybridConfig
+"""Families fitted in one task."""
+ModelConfig = NetConfig | FitConfig
+
+
+@dataclass(frozen=True, slots=True)
+class TableSizes:
+    """Rows of each embedding table."""
+
+    users: int
+    items: int
+    countries: int
+    categories: int

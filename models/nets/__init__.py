@@ -1,0 +1,1 @@
+"""The nets: torch and TorchRec modules, and how their weights lie on disk."""

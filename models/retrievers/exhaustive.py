@@ -1,0 +1,53 @@
+"""Retrieval by scoring the whole catalogue: for measures that are no inner product, over catalogues that allow it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.candidates import top
+from models.features import UserBatch
+from models.vocabulary import Rows
+
+
+class CatalogueScorer(Protocol):
+    """Scores of every item for some users, and how alike two items are."""
+
+    num_items: int
+
+    def score_all(self, users: UserBatch) -> NDArray[np.float32]:
+        """[batch, num_items]."""
+
+    def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
+        """[len(items), len(others)]."""
+
+
+class ExhaustiveRetriever:
+    """A `Retriever` that compares everything. Cost grows with the catalogue: see the recipe's page for its limit."""
+
+    def __init__(self, scorer: CatalogueScorer) -> None:
+        self._scorer = scorer
+
+    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The best `k` of all scores."""
+        return top(self._scorer.score_all(users), k)
+
+    def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:
+        """Picked from all scores of each user."""
+        return self._scorer.score_all(users)[owner, items]
+
+    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The most similar items."""
+        return top(self._scorer.similarity(items, np.arange(self._scorer.num_items)), k)
+
+    def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
+        """The scorer's own."""
+        return self._scorer.similarity(items, others)
+
+    def item_vectors(self) -> None:
+        """Items are no vectors here."""
+
+    def user_vectors(self, users: UserBatch) -> None:
+        """Nor are users."""

@@ -1,0 +1,53 @@
+"""A retriever's folder: `retriever.json` names the family, the other files are that family's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from models.errors import BundleError
+from models.features import FeatureSpec
+from models.index import VectorIndex
+from models.item_table import ItemTable
+from models.retrievers.retriever import Retriever
+from models.retrievers.two_tower import TwoTowerEncoder
+from models.retrievers.vectors import VectorRetriever
+
+FEATURES_FILE = "features.json"
+INDEX_FILE = "index.faiss"
+_KIND_FILE = "retriever.json"
+
+
+def describe_retriever(folder: Path, kind: str, spec: FeatureSpec) -> None:
+    """Write what `load_retriever` goes by."""
+    (folder / _KIND_FILE).write_text(json.dumps({"kind": kind}, indent=2))
+    (folder / FEATURES_FILE).write_text(json.dumps(asdict(spec), sort_keys=True))
+
+
+def feature_spec(folder: Path) -> FeatureSpec:
+    """The spec that the folder was trained with."""
+    return FeatureSpec(**json.loads((folder / FEATURES_FILE).read_bytes()))
+
+
+def load_retriever(folder: Path, items: ItemTable) -> Retriever:
+    """The retriever of a folder; `BundleError` for a kind that this Shoal does not know."""
+    kind = json.loads((folder / _KIND_FILE).read_bytes())["kind"]
+    if kind not in _FAMILIES:
+        raise BundleError(f"retriever kind {kind!r} is unknown; this Shoal has {', '.join(_FAMILIES)}. Update Shoal.")
+    return _FAMILIES[kind](folder, feature_spec(folder), items)
+
+
+def _index(folder: Path, items: ItemTable) -> VectorIndex:
+    index = VectorIndex.load(folder / INDEX_FILE)
+    if len(index) != len(items):
+        raise BundleError(f"the index holds {len(index)} vectors for {len(items)} items. Publish it again.")
+    return index
+
+
+def _two_tower(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
+    return VectorRetriever(TwoTowerEncoder.load(folder, spec), _index(folder, items))
+
+
+_FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {"two_tower": _two_tower}

@@ -1,0 +1,34 @@
+"""What every retriever can do. All of it on rows and arrays: ids are the recommender's business."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import UserBatch
+from models.index import Vectors
+from models.vocabulary import Rows
+
+
+class Retriever(Protocol):
+    """Finds candidates for users in the whole catalogue, and scores given pairs by the same measure."""
+
+    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Item rows and scores of the best `k` (at most all) for each user, [batch, k], best first; row -1 is none."""
+
+    def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:
+        """[num_pairs] scores: pair p is user `owner[p]` with item row `items[p]`."""
+
+    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Item rows and similarities of the `k` items most like each, [len(items), k]; may hold the item itself."""
+
+    def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
+        """[len(items), len(others)]: how alike the items are; what a recommendation is explained by."""
+
+    def item_vectors(self) -> Vectors | None:
+        """[num_items, dim] when items are vectors, else None."""
+
+    def user_vectors(self, users: UserBatch) -> Vectors | None:
+        """[batch, dim] whose inner products with `item_vectors` are the scores, or None."""

@@ -1,0 +1,55 @@
+"""Retrieval by inner product: an encoder turns users into vectors, an index holds the items'."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import UserBatch
+from models.index import VectorIndex, Vectors
+from models.vocabulary import Rows
+
+
+class UserEncoder(Protocol):
+    """From users as of a moment to vectors."""
+
+    def encode(self, users: UserBatch) -> Vectors:
+        """[batch, dim]."""
+
+
+class VectorRetriever:
+    """A `Retriever` of any encoder and the index of its items."""
+
+    def __init__(self, encoder: UserEncoder, index: VectorIndex) -> None:
+        self._encoder, self._index = encoder, index
+
+    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """By the index: exact or approximate as that is."""
+        return self._index.search(self._encoder.encode(users), k)
+
+    def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:
+        """Inner products, each item's vector fetched once."""
+        distinct, at = np.unique(items, return_inverse=True)
+        if not len(distinct):
+            return np.zeros(0, np.float32)
+        vectors = self._index.vectors(distinct)
+        users_of_pairs = self._encoder.encode(users)[owner]
+        return np.asarray(np.einsum("pd,pd->p", users_of_pairs, vectors[at]), np.float32)
+
+    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The nearest by inner product."""
+        return self._index.search(self._index.vectors(items), k)
+
+    def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
+        """Inner products of item vectors."""
+        return self._index.vectors(items) @ self._index.vectors(others).T
+
+    def item_vectors(self) -> Vectors:
+        """[num_items, dim] in row order."""
+        return self._index.vectors(np.arange(len(self._index)))
+
+    def user_vectors(self, users: UserBatch) -> Vectors:
+        """What the encoder says, [batch, dim]."""
+        return self._encoder.encode(users)

@@ -1,0 +1,93 @@
+"""Training a net: Ray Data streams examples to Ray Train workers, the best checkpoint is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import ray.train
+from ray.data import Dataset
+from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from cluster.storage import join
+from models.errors import ShoalError
+from models.model_config import TableSizes
+from pipelines.learning.corpus import Corpus
+from pipelines.learning.examples import Order
+from pipelines.learning.export import export_net
+from pipelines.learning.loop import DATASET, LoopConfig, run_worker
+from pipelines.learning.objectives.making import make_objective
+from pipelines.learning.objectives.objective import HeldOut, Known
+from pipelines.learning.progress_bar import EpochLog
+from pipelines.recipes import Recipe
+
+
+class UnevenSplit(DataConfig):
+    """Streams each example to exactly one worker. Ray Train's own split makes the parts equal by dropping rows."""
+
+    def configure(self, datasets: dict[str, Dataset], world_size: int, *_: Any, **__: Any) -> list[dict[str, Any]]:
+        """One iterator a worker; blocks keep their order so that a seed repeats a run."""
+        shards: list[dict[str, Any]] = [{} for _ in range(world_size)]
+        for name, dataset in datasets.items():
+            stream = dataset.copy(dataset)
+            stream.context.execution_options.preserve_order = True
+            for shard, part in zip(shards, stream.streaming_split(world_size, equal=False), strict=True):
+                shard[name] = part
+        return shards
+
+
+def train_net(
+    recipe: Recipe,
+    corpus: Corpus,
+    encoded: Dataset,
+    held_out: HeldOut | None,
+    order: Order,
+    uri: str,
+    callbacks: Sequence[UserCallback],
+) -> None:
+    """Train the recipe's net on encoded sequences and write the run's `export/`."""
+    known = Known(
+        table_sizes(recipe, corpus), corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order
+    )
+    objective = make_objective(recipe.model, known)
+    task, arguments = objective.expansion()
+    stream = encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
+    loop = LoopConfig(recipe, objective, held_out, uri, int(corpus.items.counts.sum()))
+    result = _trainer(loop, stream, uri, callbacks).fit()
+    if result.error is not None or result.checkpoint is None:
+        run_id = uri.rpartition("/")[2]
+        raise ShoalError(f"run {run_id} failed: {result.error}. Resume it: shoal train --resume {run_id}")
+    best = result.checkpoint if held_out is None else result.get_best_checkpoint(objective.metric, "max")
+    export_net(recipe, corpus, known.sizes, best, uri)
+
+
+def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
+    """Rows of each embedding table for a corpus."""
+    return TableSizes(
+        corpus.users.num_rows, len(corpus.items), recipe.features.country_buckets, recipe.features.category_buckets
+    )
+
+
+def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[UserCallback]) -> TorchTrainer:
+    training = loop.recipe.training
+    gpu = ray.cluster_resources().get("GPU", 0) >= training.num_workers
+    return TorchTrainer(
+        run_worker,
+        train_loop_config={"loop": loop},
+        datasets={DATASET: examples},
+        dataset_config=UnevenSplit(),
+        # On GPUs the counts of steps and examples still travel as CPU tensors, which NCCL cannot take.
+        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=training.num_workers, use_gpu=gpu, resources_per_worker={"CPU": training.cpus_per_worker}
+        ),
+        run_config=RunConfig(
+            name="run",
+            storage_path=join(uri, "checkpoints"),
+            failure_config=FailureConfig(max_failures=training.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=3, checkpoint_score_attribute=loop.objective.metric),
+            callbacks=[EpochLog(uri), *callbacks],
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What each net learns: its inputs from what is streamed, its loss, and its validation scores."""

@@ -1,0 +1,33 @@
+"""Streaming for nets that learn from one example an event: a user as of an event, and its item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipelines.learning.examples import Block, Examples, examples_of, expanded, shuffled_batches
+from pipelines.learning.objectives.objective import Batching, Expansion, Known
+
+
+class ExampleStream:
+    """The half of an objective that does not depend on the net."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def expansion(self) -> Expansion:
+        """One example an event."""
+        return expanded, {"history_length": self._known.spec.history_length, "order": self._known.order}
+
+    def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Examples]:
+        """Shuffled within a buffer; every example once."""
+        return shuffled_batches(
+            map(examples_of, blocks), batching.batch_size, batching.shuffle_buffer, batching.seed, *batching.scope
+        )
+
+    def blank(self) -> Examples:
+        """One user without history, and item 0."""
+        zero = np.zeros(1, np.int64)
+        history = np.full((1, self._known.spec.history_length), -1)
+        return examples_of({"user": zero, "country": zero, "now_us": zero, "item": zero, "history": history})

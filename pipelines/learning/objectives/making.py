@@ -1,0 +1,16 @@
+"""Which objective a model configuration has."""
+
+from __future__ import annotations
+
+from models.model_config import ModelConfig, RankerConfig, TwoTowerConfig
+from pipelines.learning.objectives.objective import Known, Objective
+from pipelines.learning.objectives.ranker import RankerObjective
+from pipelines.learning.objectives.two_tower import TwoTowerObjective
+
+
+def make_objective(config: ModelConfig, known: Known) -> Objective:
+    """The objective of a net."""
+    if isinstance(config, TwoTowerConfig):
+        return TwoTowerObjective(config, known)
+    assert isinstance(config, RankerConfig)
+    return RankerObjective(config, known)

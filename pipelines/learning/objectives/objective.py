@@ -1,0 +1,95 @@
+"""The one interface between the training loop and a net."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sized
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchrec import KeyedJaggedTensor
+
+from models.features import FeatureSpec, ItemFeatures
+from models.model_config import TableSizes
+from pipelines.learning.examples import Block, Examples, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a net is built for: table sizes, item features, training events of each item, and the feature spec."""
+
+    sizes: TableSizes
+    features: ItemFeatures
+    counts: NDArray[np.int64]
+    spec: FeatureSpec
+    order: Order = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """One batch as tensors: `tensors` are what `forward` takes beside the look-ups and what the loss needs."""
+
+    features: KeyedJaggedTensor
+    tensors: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> Inputs:
+        """The batch on a device."""
+        return Inputs(self.features.to(device), {name: t.to(device) for name, t in self.tensors.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Validation examples; `seen[i]`: item rows that example i must not be ranked against."""
+
+    examples: Examples
+    seen: list[NDArray[np.int32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How a worker cuts its stream: sizes count examples. `seed` and `scope` name the shuffle."""
+
+    batch_size: int
+    shuffle_buffer: int
+    seed: int
+    scope: tuple[object, ...]
+
+
+Expansion = tuple[Callable[..., Any], dict[str, Any]]
+"""A Ray Data task on blocks of encoded sequences, and its keyword arguments."""
+
+
+class Objective(Protocol):
+    """The training loop knows nothing of a net but this."""
+
+    metric: str
+    """Name of the validation score; higher is better."""
+
+    def build(self, device: str) -> nn.Module:
+        """The net; its `tables` are what is sharded."""
+
+    def expansion(self) -> Expansion:
+        """What turns encoded sequences into the blocks that stream to the workers."""
+
+    def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Sized]:
+        """Shuffled batches of a worker's stream, everything in it once."""
+
+    def blank(self) -> Sized:
+        """The smallest batch, for a worker that has none left while others do."""
+
+    def inputs(self, batch: Any, rng: np.random.Generator) -> Inputs:
+        """Tensors of a batch, negatives drawn from `rng`."""
+
+    def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
+        """Loss of each example, [num_examples]."""
+
+    def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Validation score of each held-out example. Look-ups are collective: every worker passes as many."""
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where the net lies."""
+    return next(net.parameters()).device

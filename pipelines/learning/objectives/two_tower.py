@@ -1,0 +1,73 @@
+"""What the two-tower net learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.features import item_side, user_features
+from models.model_config import TwoTowerConfig
+from models.nets.embedding_tables import embedding_tables, lookup_keys
+from models.nets.jagged import to_kjt
+from models.nets.sampled_softmax import expected_counts, sampled_softmax
+from models.nets.two_tower import ITEM_SIDES, TwoTower
+from pipelines.learning.examples import Examples
+from pipelines.learning.objectives.example_stream import ExampleStream
+from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
+from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+
+
+class TwoTowerObjective(ExampleStream):
+    """Sampled softmax over in-batch and as many uniform negatives, logQ-corrected."""
+
+    metric = METRIC
+
+    def __init__(self, config: TwoTowerConfig, known: Known) -> None:
+        super().__init__(known)
+        self._config, self._features, self._recent = config, known.features, known.spec.recent_length
+        smoothed = known.counts + 1.0
+        self._share = torch.from_numpy(smoothed / smoothed.sum()).float()
+        self._keys = lookup_keys(ITEM_SIDES)
+
+    def build(self, device: str) -> nn.Module:
+        """A `TwoTower`."""
+        tables = embedding_tables(self._known.sizes, self._config.embedding_dim, ITEM_SIDES, device)
+        return TwoTower(tables, self._config)
+
+    def inputs(self, batch: Examples, rng: np.random.Generator) -> Inputs:
+        """One uniform negative comes with each example; all of them serve the whole batch."""
+        negatives = rng.integers(0, len(self._features), len(batch))
+        looked_up = {
+            **user_features(batch.users, self._recent),
+            **item_side("item", self._features, batch.items),
+            **item_side("negative", self._features, negatives),
+        }
+        log_expected = torch.log(expected_counts(self._share, len(batch), len(batch)))
+        rows = {"positive": torch.from_numpy(batch.items), "negative": torch.from_numpy(negatives)}
+        return Inputs(to_kjt(looked_up, self._keys, len(batch)), {**rows, "log_expected": log_expected})
+
+    def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
+        """Cross entropy, [batch]."""
+        users, items, negatives = net(inputs.features)
+        t = inputs.tensors
+        return sampled_softmax(users, items, negatives, t["positive"], t["negative"], t["log_expected"])
+
+    def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
+        """NDCG@10 over the full catalogue, seen items masked."""
+        users = by_batch(len(held_out.examples), lambda part: self._users(net, held_out.examples.take(part)))
+        items = by_batch(len(self._features), lambda part: self._items(net, np.arange(len(self._features))[part]))
+        return ndcg_at_10(users, items, held_out)
+
+    def _users(self, net: Any, examples: Examples) -> Tensor:
+        features = to_kjt(user_features(examples.users, self._recent), self._keys, len(examples))
+        vectors: Tensor = net.user_vectors(net.look_up(features.to(device_of(net))))
+        return vectors
+
+    def _items(self, net: Any, rows: NDArray[np.int64]) -> Tensor:
+        features = to_kjt(item_side("item", self._features, rows), self._keys, len(rows))
+        vectors: Tensor = net.item_vectors(net.look_up(features.to(device_of(net))))
+        return vectors
