@@ -12,6 +12,7 @@ from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.item_table import ItemTable
 from models.retrievers.retriever import Retriever
+from models.retrievers.sequence import SequenceEncoder
 from models.retrievers.two_tower import TwoTowerEncoder
 from models.retrievers.vectors import VectorRetriever
 
@@ -50,4 +51,11 @@ def _two_tower(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
     return VectorRetriever(TwoTowerEncoder.load(folder, spec), _index(folder, items))
 
 
-_FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {"two_tower": _two_tower}
+def _sequence(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
+    return VectorRetriever(SequenceEncoder.load(folder, spec), _index(folder, items))
+
+
+_FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {
+    "two_tower": _two_tower,
+    "sequence": _sequence,
+}

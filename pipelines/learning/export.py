@@ -9,16 +9,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from torch import Tensor
 
 from cluster.storage import Folder
-from models.index import VectorIndex
-from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
+from models.index import VectorIndex, Vectors
+from models.model_config import RankerConfig, SequenceConfig, TableSizes, TwoTowerConfig
 from models.nets.files import save_net
 from models.nets.ranker_net import RANKER
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
 from models.recommender import USERS_FILE
 from models.retrievers.loading import INDEX_FILE, describe_retriever
+from models.retrievers.sequence import SEQUENCE, SequenceEncoder
 from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 from pipelines.learning.checkpoint import Reader
 from pipelines.learning.corpus import Corpus
@@ -32,15 +34,23 @@ def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: An
         if isinstance(recipe.model, RankerConfig):
             save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0)
             return
-        assert isinstance(recipe.model, TwoTowerConfig)
-        save_net(out, TWO_TOWER, recipe.model, sizes, weights)
-        features = corpus.items.features(recipe.features)
-        VectorIndex.build(TwoTowerEncoder.load(out, recipe.features).encode_items(features)).save(out / INDEX_FILE)
         save_retrieval(out, recipe, corpus)
+        vectors = _save_encoder(out, recipe, corpus, sizes, weights)
+        VectorIndex.build(vectors).save(out / INDEX_FILE)
 
     with checkpoint.as_directory() as folder:
         weights = Reader(Path(folder)).net()
         export(run_uri, write)
+
+
+def _save_encoder(out: Path, recipe: Recipe, corpus: Corpus, sizes: TableSizes, weights: dict[str, Tensor]) -> Vectors:
+    """Write the encoder's weights and return the vectors of all items."""
+    if isinstance(recipe.model, SequenceConfig):
+        save_net(out, SEQUENCE, recipe.model, sizes, weights)
+        return SequenceEncoder.load(out, recipe.features).encode_items()
+    assert isinstance(recipe.model, TwoTowerConfig)
+    save_net(out, TWO_TOWER, recipe.model, sizes, weights)
+    return TwoTowerEncoder.load(out, recipe.features).encode_items(corpus.items.features(recipe.features))
 
 
 def export(run_uri: str, write: Callable[[Path], None]) -> None:

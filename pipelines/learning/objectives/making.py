@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from models.model_config import ModelConfig, RankerConfig, TwoTowerConfig
+from models.model_config import ModelConfig, RankerConfig, SequenceConfig, TwoTowerConfig
 from pipelines.learning.objectives.objective import Known, Objective
 from pipelines.learning.objectives.ranker import RankerObjective
+from pipelines.learning.objectives.sequence import SequenceObjective
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
 
 
@@ -12,5 +13,7 @@ def make_objective(config: ModelConfig, known: Known) -> Objective:
     """The objective of a net."""
     if isinstance(config, TwoTowerConfig):
         return TwoTowerObjective(config, known)
+    if isinstance(config, SequenceConfig):
+        return SequenceObjective(config, known)
     assert isinstance(config, RankerConfig)
     return RankerObjective(config, known)
