@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -166,4 +167,5 @@ def _quiet_tune() -> Iterator[None]:
 
 def _last_line(error_file: Path) -> str:
     lines = [line.strip() for line in error_file.read_text().splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason was given"
+    # `package.module.SomeError: why` is `SomeError: why` to a reader.
+    return re.sub(r"^(?:\w+\.)+(?=\w+: )", "", lines[-1]) if lines else "no reason was given"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ray import tune as ray_tune
 
+from models.errors import ShoalError
 from tune.plan import Plan
 
 SPACE = {"x": ray_tune.uniform(0.0, 1.0), "rate": ray_tune.loguniform(0.01, 1.0), "width": ray_tune.choice([8, 16])}
@@ -27,11 +28,11 @@ class Quadratic:
     """Tells three epochs, the second the best; every start adds a line to `starts`, every end one to `ends`.
 
     Before its second epoch a trial of `hold` (a run id) waits for the file `released`, and every trial waits until
-    `meet` of them have started.
+    `meet` of them have started. A trial of `fail` fails then.
     """
 
-    def __init__(self, folder: Path, hold: str = "", meet: int = 1) -> None:
-        self.folder, self.hold, self.meet = folder, hold, meet
+    def __init__(self, folder: Path, hold: str = "", meet: int = 1, fail: str = "") -> None:
+        self.folder, self.hold, self.meet, self.fail = folder, hold, meet, fail
 
     def __call__(self, settings: dict[str, Any], run: str) -> None:
         """Run one trial."""
@@ -39,6 +40,8 @@ class Quadratic:
         for epoch, loss in ((1, 0.2), (2, 0.0), (3, 0.1)):
             if epoch == 2:
                 self._wait(run)
+                if run == self.fail:
+                    raise ShoalError("a trial that fails")
             ray_tune.report({"score": -loss - abs(settings["x"] - 0.3), "epoch": epoch})
         self._note("ends", run)
 

@@ -45,12 +45,16 @@ def test_trials_that_did_not_end_well_come_before_new_ones(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_so_many_at_a_time_and_no_more(ray_session: None, tmp_path: Path) -> None:
+def test_so_many_at_a_time_and_no_more_and_one_fails(ray_session: None, tmp_path: Path) -> None:
     sweep = plan("sweep", searcher="optuna", samples=3)
-    run_trials(Quadratic(tmp_path, meet=2), SPACE, sweep, Folder(str(tmp_path)), 2, 0.1)
+    run_trials(Quadratic(tmp_path, meet=2, fail="sweep-000002"), SPACE, sweep, Folder(str(tmp_path)), 2, 0.1)
     assert most_at_once(tmp_path, 0) == 2
     trials = journal(tmp_path).trials
-    assert [(t.status, len(t.scores), t.best_epoch) for t in trials] == [("finished", 3, 2)] * 3
+    assert [(t.status, len(t.scores), t.best_epoch, t.error) for t in trials] == [
+        ("finished", 3, 2, None),
+        ("finished", 3, 2, None),
+        ("failed", 1, 1, "ShoalError: a trial that fails"),
+    ]
     assert all(trial.seconds >= 0.3 for trial in trials)
 
 

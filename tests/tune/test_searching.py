@@ -87,13 +87,6 @@ def test_a_resumed_sweep_cannot_be_shorter_than_it_is(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_when_all_trials_fail_the_first_error_is_told(ray_session: None, tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path / "lake"))
-    with pytest.raises(ShoalError, match=r"all 1 trials failed; the first said: .*holds no interactions"):
-        sweep(two_tower_plan(lake, samples=1), lake, str(tmp_path / "runs"), 1)
-
-
-@pytest.mark.slow
 def test_from_lake_to_the_best_recipe(
     ray_session: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
