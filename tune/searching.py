@@ -108,12 +108,9 @@ def check_room(recipe: Recipe, concurrency: int) -> None:
     room = int((cpus - _DATA_CPUS) / trial_cpus + 1e-9)
     if concurrency <= room:
         return
-    do = (
-        f"--concurrency {room}, fewer training.num_workers,"
-        if room
-        else "fewer training.num_workers or cpus_per_worker,"
-    )
+    fewer = "fewer training.num_workers or cpus_per_worker"
+    advice = f"--concurrency {room}, {fewer}," if room else f"{fewer},"
     raise ConfigError(
         f"{concurrency} trials at a time need {_DATA_CPUS + concurrency * trial_cpus:.1f} CPUs; the cluster has "
-        f"{cpus:g}. Use {do} or a larger cluster."
+        f"{cpus:g}. Use {advice} or a larger cluster."
     )

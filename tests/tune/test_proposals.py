@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from tests.tune.quadratic import SPACE
 from tune.journal import Trial
+from tune.plan import Searcher
 from tune.proposals import PROPOSERS
 
 
@@ -38,6 +41,10 @@ def test_proposals_lie_in_the_space_and_repeat_with_the_seed(searcher: str) -> N
 def test_a_search_that_was_cut_goes_on_as_if_it_had_not_been(searcher: str) -> None:
     trials = search(searcher, 7, 12)
     assert PROPOSERS[searcher](SPACE, 7, 11, trials[:11]) == trials[11].settings
+
+
+def test_every_searcher_that_a_plan_takes_proposes() -> None:
+    assert tuple(PROPOSERS) == get_args(Searcher)
 
 
 def test_tpe_comes_closer_than_chance() -> None:
