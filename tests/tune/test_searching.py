@@ -21,7 +21,7 @@ from tune.plan import Plan
 from tune.searching import check_room, conclude, facts, sweep
 from tune.sweep import main
 
-SMALL = ("training.epochs=2", "training.num_workers=1", "model.embedding_dim=8", "features.history_length=8")
+SMALL = ("training.epochs=2", "training.num_workers=1", "features.history_length=8")
 
 
 def two_tower_plan(lake: Lake, *overrides: str, **changes: Any) -> Plan:
