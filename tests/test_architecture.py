@@ -29,6 +29,7 @@ HOMES = {
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
     "matplotlib": ("pipelines/figure.py",),
+    "optuna": ("tune/",),
     "ray.tune": ("tune/",),
     "ray.data": ("pipelines/",),
     "ray.train": ("pipelines/", "tune/"),

@@ -1,21 +1,27 @@
-"""A sweep: random search under ASHA (Li et al., 2020), one TorchTrainer a trial; the best becomes a recipe file."""
+"""A sweep of training runs: as many trials at a time as have room, then the report and the best one's recipe."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import ray
-from ray import tune as ray_tune
-from ray.tune.schedulers import ASHAScheduler
 
 from cluster.lake import Lake
-from cluster.storage import join
+from cluster.storage import Folder
 from models.errors import ConfigError, ShoalError
-from pipelines.recipes import Recipe, to_dict
-from tune.spaces import SPACES
+from models.tables import Table
+from pipelines.recipes import Recipe, from_dict, to_dict
+from tune import plan as plans
+from tune.axes import describe
+from tune.engine import run_trials
+from tune.journal import Journal, Trial, best_first
+from tune.plan import Plan, sweep_folder
+from tune.proposals import random_settings
+from tune.report import write_report
+from tune.spaces import Space, space_of
 from tune.trials import run_trial, with_settings
 
 _TRIAL_CPUS = 0.1
@@ -26,71 +32,84 @@ _DATA_CPUS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """Trials best first (settings, score of the best epoch, epochs), and the best one's recipe."""
+    """Trials best first, and the best one's recipe."""
 
-    metric: str
-    trials: list[dict[str, Any]]
+    plan: Plan
+    uri: str
+    trials: list[Trial]
     best: Recipe
 
 
-def sweep(
-    space: str, recipe: Recipe, lake: Lake, runs_uri: str, samples: int, concurrency: int, name: str
-) -> SweepResult:
-    """Search `SPACES[space]` with `samples` trials, `concurrency` at a time."""
-    if space not in SPACES:
-        raise ConfigError(f"search space {space!r} is unknown. Use one of: {', '.join(SPACES)}.")
-    _check_room(recipe, concurrency)
-    metric = recipe.metric
-    trainable = ray_tune.with_resources(
-        ray_tune.with_parameters(run_trial, recipe=recipe, lake_uri=lake.uri, runs_uri=runs_uri), {"CPU": _TRIAL_CPUS}
-    )
-    scheduler = ASHAScheduler(time_attr="epoch", max_t=recipe.training.epochs, grace_period=1, reduction_factor=2)
-    tuner = ray_tune.Tuner(
-        trainable,
-        param_space=SPACES[space](),
-        tune_config=ray_tune.TuneConfig(
-            metric=metric,
-            mode="max",
-            num_samples=samples,
-            scheduler=scheduler,
-            # The number at a time is the generator's to keep: `max_concurrent_trials` does not reach it.
-            search_alg=ray_tune.search.BasicVariantGenerator(max_concurrent=concurrency, random_state=recipe.seed),
-        ),
-        run_config=ray_tune.RunConfig(name=name, storage_path=join(runs_uri, "sweeps"), verbose=1),
-    )
-    return _result(metric, recipe, tuner.fit())
+def facts(space: str, recipe: Recipe, lake: Lake) -> dict[str, Any]:
+    """The fields of a plan that follow from its space, recipe and lake; `ConfigError` when they do not fit together."""
+    domains = space_of(space)
+    # A recipe of another kind lacks the settings, and the error names the nearest.
+    with_settings(recipe, random_settings(domains, recipe.seed, 0, ()))
+    return {
+        "space": space,
+        "recipe": json.loads(json.dumps(to_dict(recipe))),
+        "metric": recipe.metric,
+        "seed": recipe.seed,
+        "epochs": recipe.training.epochs,
+        "lake": lake.uri,
+        "interactions_version": lake.version(Table.INTERACTIONS),
+        "domains": describe(domains),
+    }
 
 
-def _check_room(recipe: Recipe, concurrency: int) -> None:
+def sweep(plan: Plan, lake: Lake, runs_uri: str, concurrency: int) -> SweepResult:
+    """Run the trials of the plan that have not finished yet, `concurrency` at a time, and write the report.
+
+    `ConfigError` when they have no room; `ShoalError` when no trial has a score, or the sweep was interrupted.
+    """
+    space, recipe = space_of(plan.space), from_dict(plan.recipe)
+    check_room(recipe, concurrency)
+    folder = sweep_folder(runs_uri, plan.name)
+    begun = len(Journal(folder).trials)
+    if plan.samples < begun:
+        raise ConfigError(
+            f"sweep {plan.name!r} has begun {begun} trials; --samples {plan.samples} is fewer. Leave it out."
+        )
+    plans.write(folder, plan)
+    objective = partial(run_trial, recipe=recipe, lake_uri=lake.uri, runs_uri=runs_uri)
+    run_trials(objective, space, plan, folder, concurrency, _TRIAL_CPUS)
+    return conclude(plan, space, recipe, folder)
+
+
+def conclude(plan: Plan, space: Space, recipe: Recipe, folder: Folder) -> SweepResult:
+    """The report of a sweep whose trials have all ended."""
+    trials = best_first(Journal(folder).trials)
+    ended = sum(trial.status != "running" for trial in trials)
+    if ended < plan.samples:
+        raise ShoalError(
+            f"the sweep was interrupted after {ended} of {plan.samples} trials. Go on: shoal sweep --resume {plan.name}"
+        )
+    if trials[0].score is None or trials[0].status != "finished":
+        raise ShoalError(_no_score(trials))
+    best = replace(with_settings(recipe, trials[0].settings), name=recipe.name)
+    write_report(folder, plan, space, trials, to_dict(best))
+    return SweepResult(plan, folder.uri, trials, best)
+
+
+def _no_score(trials: list[Trial]) -> str:
+    failed = sorted((trial for trial in trials if trial.status == "failed"), key=lambda trial: trial.number)
+    if len(failed) == len(trials):
+        return f"all {len(trials)} trials failed; the first said: {failed[0].error}"
+    first = f"; the first that failed said: {failed[0].error}" if failed else ""
+    return f"no trial of {len(trials)} has a score that is a number, {len(failed)} failed{first}"
+
+
+def check_room(recipe: Recipe, concurrency: int) -> None:
     """Trials that hold their workers and wait for a core to read with would wait for one another, for ever."""
     cpus = ray.cluster_resources().get("CPU", 0.0)
     trial_cpus = _TRIAL_CPUS + recipe.training.num_workers * recipe.training.cpus_per_worker
-    room = int((cpus - _DATA_CPUS) / trial_cpus)
-    if concurrency > max(room, 1):
-        raise ConfigError(
-            f"{concurrency} trials at a time need {_DATA_CPUS + concurrency * trial_cpus:.1f} CPUs; the cluster has "
-            f"{cpus:g}. Use --concurrency {max(room, 1)}, fewer training.num_workers, or a larger cluster."
-        )
-
-
-def write_recipe(result: SweepResult, path: Path) -> None:
-    """The best trial as a file that `shoal train --recipe FILE` takes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(to_dict(result.best), indent=2, sort_keys=True) + "\n")
-
-
-def _result(metric: str, recipe: Recipe, grid: Any) -> SweepResult:
-    trials: list[dict[str, Any]] = [
-        {
-            "settings": dict(r.config),
-            "score": float(r.metrics_dataframe[metric].max()),
-            "epochs": int(r.metrics["epoch"]),
-        }
-        for r in grid
-        if r.error is None and r.metrics and metric in r.metrics
-    ]
-    if not trials:
-        raise ShoalError(f"all {len(grid)} trials failed; the first said: {grid.errors[:1]}")
-    trials.sort(key=lambda trial: -trial["score"])
-    best = with_settings(recipe, trials[0]["settings"])
-    return SweepResult(metric, trials, replace(best, name=recipe.name))
+    # Sums of tenths fall short of whole numbers by a rounding error.
+    room = int((cpus - _DATA_CPUS) / trial_cpus + 1e-9)
+    if concurrency <= room:
+        return
+    fewer = "fewer training.num_workers or cpus_per_worker"
+    advice = f"--concurrency {room}, {fewer}," if room else f"{fewer},"
+    raise ConfigError(
+        f"{concurrency} trials at a time need {_DATA_CPUS + concurrency * trial_cpus:.1f} CPUs; the cluster has "
+        f"{cpus:g}. Use {advice} or a larger cluster."
+    )

@@ -1,4 +1,8 @@
-"""Search spaces by recipe name. A key is what `--set` takes; a value is a Ray Tune distribution."""
+"""Search spaces: one function each. A key is what `--set` takes; a value is a distribution of Ray Tune.
+
+Distributions are `choice`, `uniform`, `loguniform`, `quniform`, `randint` and `lograndint`; no grid. A space is named
+like the recipe it starts from unless `--recipe` says otherwise, and `SPACES` holds them all.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ray import tune as ray_tune
+
+from models.errors import ConfigError
 
 Space = dict[str, Any]
 
@@ -31,3 +37,10 @@ def ranker() -> Space:
 
 
 SPACES: dict[str, Callable[[], Space]] = {"two_tower": two_tower, "ranker": ranker}
+
+
+def space_of(name: str) -> Space:
+    """The space of this name; `ConfigError` lists them when there is none."""
+    if name not in SPACES:
+        raise ConfigError(f"search space {name!r} is unknown. Use one of: {', '.join(SPACES)}.")
+    return SPACES[name]()

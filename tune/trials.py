@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import ray
+from ray import tune as ray_tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from cluster.lake import Lake
@@ -21,17 +22,23 @@ def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     return from_dict(apply_overrides(to_dict(recipe), overrides))
 
 
-def run_trial(settings: dict[str, Any], recipe: Recipe, lake_uri: str, runs_uri: str) -> None:
-    """Train; every epoch's metrics go to Ray Tune.
+def run_trial(settings: dict[str, Any], run: str, recipe: Recipe, lake_uri: str, runs_uri: str) -> None:
+    """Train run `run`, or go on with it; every epoch's metrics go to Ray Tune.
 
     A trial's placement group would catch every task of the training, which needs far more than the trial itself.
     Training therefore runs in a task of its own outside the group, and dies with the trial that waits for it.
     """
     work = _train.options(scheduling_strategy="DEFAULT")
-    ray.get(work.remote(with_settings(recipe, settings), lake_uri, runs_uri, TuneReportCallback()))
+    epochs = ray.get(work.remote(with_settings(recipe, settings), lake_uri, runs_uri, run, TuneReportCallback()))
+    # Epochs told already are told again, which changes nothing. Those of a model that is fitted in one go, or from
+    # before the sweep was killed, are told here alone.
+    for metrics in epochs:
+        ray_tune.report(metrics)
 
 
 @ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
-def _train(recipe: Recipe, lake_uri: str, runs_uri: str, report: TuneReportCallback) -> None:
+def _train(
+    recipe: Recipe, lake_uri: str, runs_uri: str, run: str, report: TuneReportCallback
+) -> list[dict[str, float]]:
     with data_session():
-        train(recipe, Lake(lake_uri), runs_uri, callbacks=[report])
+        return train(recipe, Lake(lake_uri), runs_uri, run_id=run, callbacks=[report]).epochs

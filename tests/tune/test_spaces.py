@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from models.errors import ConfigError
 from pipelines.overrides import leaf_keys
 from pipelines.recipes import RECIPES, to_dict
+from tune.proposals import random_settings
 from tune.spaces import SPACES
 from tune.trials import with_settings
 
@@ -19,9 +18,8 @@ def test_a_space_fits_its_recipe(name: str) -> None:
     recipe = RECIPES[name]()
     space = SPACES[name]()
     assert set(space) <= set(leaf_keys(to_dict(recipe)))
-    random.seed(2026)
-    for _ in range(20):
-        drawn = {key: domain.sample() for key, domain in space.items()}
+    for number in range(20):
+        drawn = random_settings(space, 2026, number, ())
         assert to_dict(with_settings(recipe, drawn)) != to_dict(recipe)
 
 
