@@ -11,6 +11,8 @@ from models.errors import BundleError
 from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.item_table import ItemTable
+from models.retrievers.exhaustive import ExhaustiveRetriever
+from models.retrievers.neural_cf import NeuralCFScorer
 from models.retrievers.retriever import Retriever
 from models.retrievers.sequence import SequenceEncoder
 from models.retrievers.two_tower import TwoTowerEncoder
@@ -55,7 +57,12 @@ def _sequence(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
     return VectorRetriever(SequenceEncoder.load(folder, spec), _index(folder, items))
 
 
+def _neural_cf(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
+    return ExhaustiveRetriever(NeuralCFScorer.load(folder))
+
+
 _FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {
     "two_tower": _two_tower,
     "sequence": _sequence,
+    "neural_cf": _neural_cf,
 }

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from cluster.storage import Folder
 from models.index import VectorIndex, Vectors
-from models.model_config import RankerConfig, SequenceConfig, TableSizes, TwoTowerConfig
+from models.model_config import NeuralCFConfig, RankerConfig, SequenceConfig, TableSizes, TwoTowerConfig
 from models.nets.files import save_net
 from models.nets.ranker_net import RANKER
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
 from models.recommender import USERS_FILE
 from models.retrievers.loading import INDEX_FILE, describe_retriever
+from models.retrievers.neural_cf import NEURAL_CF
 from models.retrievers.sequence import SEQUENCE, SequenceEncoder
 from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 from pipelines.learning.checkpoint import Reader
@@ -35,6 +36,9 @@ def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: An
             save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0)
             return
         save_retrieval(out, recipe, corpus)
+        if isinstance(recipe.model, NeuralCFConfig):
+            save_net(out, NEURAL_CF, recipe.model, sizes, weights)
+            return
         vectors = _save_encoder(out, recipe, corpus, sizes, weights)
         VectorIndex.build(vectors).save(out / INDEX_FILE)
 

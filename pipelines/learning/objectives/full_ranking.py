@@ -21,7 +21,7 @@ def ndcg_at_10(users: Tensor, items: Tensor, held_out: HeldOut) -> NDArray[np.fl
     for start in range(0, len(users), _USERS_AT_A_TIME):
         part = slice(start, start + _USERS_AT_A_TIME)
         scores = (users[part] @ items.T).float().cpu().numpy()
-        parts.append(_ndcg(scores, held_out.examples.items[part], held_out.seen[part]))
+        parts.append(ndcg_of_scores(scores, held_out.examples.items[part], held_out.seen[part]))
     return np.concatenate(parts)
 
 
@@ -30,9 +30,10 @@ def by_batch(total: int, vectors: Callable[[slice], Tensor], size: int = 4_096) 
     return torch.cat([vectors(slice(start, min(start + size, total))) for start in range(0, total, size)])
 
 
-def _ndcg(
+def ndcg_of_scores(
     scores: NDArray[np.float32], targets: NDArray[np.int64], seen: list[NDArray[np.int32]]
 ) -> NDArray[np.float64]:
+    """NDCG@10 of each line of [batch, num_items] scores, which are overwritten where the user has seen the item."""
     for row, rows in enumerate(seen):
         scores[row, rows] = -np.inf
     target = scores[np.arange(len(scores)), targets]

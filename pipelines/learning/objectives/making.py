@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from models.model_config import ModelConfig, RankerConfig, SequenceConfig, TwoTowerConfig
+from models.model_config import ModelConfig, NeuralCFConfig, RankerConfig, SequenceConfig, TwoTowerConfig
+from pipelines.learning.objectives.neural_cf import NeuralCFObjective
 from pipelines.learning.objectives.objective import Known, Objective
 from pipelines.learning.objectives.ranker import RankerObjective
 from pipelines.learning.objectives.sequence import SequenceObjective
@@ -15,5 +16,7 @@ def make_objective(config: ModelConfig, known: Known) -> Objective:
         return TwoTowerObjective(config, known)
     if isinstance(config, SequenceConfig):
         return SequenceObjective(config, known)
+    if isinstance(config, NeuralCFConfig):
+        return NeuralCFObjective(config, known)
     assert isinstance(config, RankerConfig)
     return RankerObjective(config, known)

@@ -1,0 +1,63 @@
+"""What NeuMF learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.features import Jagged
+from models.model_config import NeuralCFConfig
+from models.nets.jagged import to_kjt
+from models.nets.neu_mf import CANDIDATES, KEYS, USER, NeuMF, neu_mf_tables
+from pipelines.learning.examples import Examples
+from pipelines.learning.objectives.example_stream import ExampleStream
+from pipelines.learning.objectives.full_ranking import METRIC, ndcg_of_scores
+from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+
+
+class NeuralCFObjective(ExampleStream):
+    """Logistic loss of a positive against uniform negatives (He et al., 2017, section 3.1.1)."""
+
+    metric = METRIC
+
+    def __init__(self, config: NeuralCFConfig, known: Known) -> None:
+        super().__init__(known)
+        self._config, self._num_items = config, known.sizes.items
+
+    def build(self, device: str) -> nn.Module:
+        """A `NeuMF`."""
+        return NeuMF(neu_mf_tables(self._known.sizes, self._config.embedding_dim, device), self._config)
+
+    def inputs(self, batch: Examples, rng: np.random.Generator) -> Inputs:
+        """Each example with its own negatives, the positive first."""
+        negatives = rng.integers(0, self._num_items, (len(batch), self._config.num_negatives))
+        candidates = np.concatenate([batch.items[:, None], negatives], axis=1)
+        accidental = torch.from_numpy(negatives == batch.items[:, None])
+        return Inputs(_look_ups(batch.users.user, candidates), {"accidental": accidental})
+
+    def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
+        """Loss of the positive and of its negatives, summed, [batch]; a negative that is the positive is left out."""
+        logits = net(inputs.features)
+        others = F.softplus(logits[:, 1:]).masked_fill(inputs.tensors["accidental"], 0.0)
+        return F.softplus(-logits[:, 0]) + others.sum(1)
+
+    def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
+        """NDCG@10 over the full catalogue, seen items masked."""
+        everything = np.arange(self._num_items)[None]
+        parts = []
+        for row, user in enumerate(held_out.examples.users.user):
+            features = _look_ups(np.asarray([user]), everything).to(device_of(net))
+            scores = net(features).float().cpu().numpy()
+            parts.append(ndcg_of_scores(scores, held_out.examples.items[row : row + 1], held_out.seen[row : row + 1]))
+        return np.concatenate(parts)
+
+
+def _look_ups(users: NDArray[np.int64], candidates: NDArray[np.int64]) -> Any:
+    ones = np.ones(len(users), np.int32)
+    columns = {USER: Jagged(users, ones), CANDIDATES: Jagged(candidates.ravel(), ones * candidates.shape[1])}
+    return to_kjt(columns, KEYS, len(users))
