@@ -11,6 +11,10 @@ from models.errors import BundleError
 from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.item_table import ItemTable
+from models.retrievers.als import FoldIn
+from models.retrievers.content import load_content
+from models.retrievers.history import HistoryRetriever
+from models.retrievers.item_knn import ItemKnnRetriever
 from models.retrievers.retriever import Retriever
 from models.retrievers.two_tower import TwoTowerEncoder
 from models.retrievers.vectors import VectorRetriever
@@ -50,4 +54,22 @@ def _two_tower(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
     return VectorRetriever(TwoTowerEncoder.load(folder, spec), _index(folder, items))
 
 
-_FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {"two_tower": _two_tower}
+def _als(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
+    index = _index(folder, items)
+    return HistoryRetriever(FoldIn.load(folder, index), index)
+
+
+def _item_knn(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
+    return ItemKnnRetriever.load(folder, len(items))
+
+
+def _content(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
+    return load_content(folder, _index(folder, items))
+
+
+_FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {
+    "two_tower": _two_tower,
+    "als": _als,
+    "item_knn": _item_knn,
+    "content": _content,
+}
