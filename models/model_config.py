@@ -66,8 +66,8 @@ class ItemKnnConfig:
     """
 
     kind: ClassVar[str] = "item_knn"
-    similarity: Literal["cosine", "tfidf", "bm25"] = "cosine"
-    num_neighbours: int = 200
+    similarity: Literal["cosine", "tfidf", "bm25"] = "tfidf"
+    num_neighbours: int = 100
     recency_half_life: float = 0.0
 
 

@@ -120,7 +120,7 @@ def content() -> Recipe:
     return Recipe(
         "content",
         ContentConfig(),
-        features=FeatureSpec(history_length=200),
+        features=FeatureSpec(history_length=1_000),
         training=TrainingConfig(epochs=1, cpus_per_worker=1.0),
     )
 

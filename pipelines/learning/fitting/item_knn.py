@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
-from scipy.sparse import csr_matrix
+from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight, normalize, tfidf_weight
+from scipy.sparse import coo_matrix, csr_matrix
 
 from models.model_config import ItemKnnConfig
 from models.retrievers.item_knn import ItemKnnRetriever
@@ -15,7 +15,8 @@ from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
 
-_SIMILARITIES = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
+_BM25 = {"K1": 1.2, "B": 0.75}
+"""Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), section 3.4."""
 
 
 def fit_item_knn(config: ItemKnnConfig, material: Material, out: Path, reporter: Reporter) -> None:
@@ -30,9 +31,16 @@ def fit_item_knn(config: ItemKnnConfig, material: Material, out: Path, reporter:
 
 def similar_items(config: ItemKnnConfig, interactions: csr_matrix, num_threads: int) -> csr_matrix:
     """[num_items, num_items]: at most `num_neighbours` positive similarities a row, the item itself left out."""
-    model = _SIMILARITIES[config.similarity](K=config.num_neighbours + 1, num_threads=num_threads)
-    model.fit(interactions, show_progress=False)
+    model = ItemItemRecommender(K=config.num_neighbours + 1, num_threads=num_threads)
+    model.fit(_weighted(config, interactions.T).T.tocsr(), show_progress=False)
     found = model.similarity.tocoo()
     kept = (found.row != found.col) & (found.data > 0)
     pairs = (found.data[kept].astype(np.float32), (found.row[kept], found.col[kept]))
     return csr_matrix(pairs, found.shape)
+
+
+def _weighted(config: ItemKnnConfig, item_users: csr_matrix) -> coo_matrix:
+    """[num_items, num_users] whose inner products are the similarity; in two of them users of few items weigh more."""
+    if config.similarity == "bm25":
+        return bm25_weight(item_users, **_BM25)
+    return normalize(tfidf_weight(item_users) if config.similarity == "tfidf" else item_users)

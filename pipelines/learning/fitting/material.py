@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import ray
 from numpy.typing import NDArray
-from ray.data import Dataset
+from ray.data.block import BlockAccessor
 from scipy.sparse import csr_matrix
 
 from cluster.lake import Lake
@@ -38,11 +37,6 @@ class Material:
     num_threads: int = 1
 
 
-def training_pairs(encoded: Dataset) -> list[ray.ObjectRef]:
-    """Blocks of columns `user_row` and `item_row`, one row a training event."""
-    return list(encoded.map_batches(pairs_of, batch_format="numpy", batch_size=None).to_arrow_refs())
-
-
 def pairs_of(block: Block) -> Block:
     """Training events of a block of encoded sequences."""
     trained = [labels == TRAIN for labels in block["labels"]]
@@ -51,19 +45,17 @@ def pairs_of(block: Block) -> Block:
     return {"user_row": users, "item_row": np.concatenate(rows) if rows else np.zeros(0, np.int32)}
 
 
-def make_material(corpus: Corpus, pairs: list[ray.ObjectRef], held_out: HeldOut | None, num_threads: int) -> Material:
-    """Material of a corpus; runs where the fit runs, so that the events never pass through the driver."""
+def make_material(corpus: Corpus, blocks: list[ray.ObjectRef], held_out: HeldOut | None, num_threads: int) -> Material:
+    """Material of a corpus from references to its encoded blocks, of which only one at a time is in memory."""
     shape = (len(corpus.users), len(corpus.items))
     texts = partial(read_texts, Lake(corpus.snapshot["lake"], versions=corpus.snapshot["versions"]), corpus.items)
-    return Material(interaction_matrix(map(ray.get, pairs), shape), corpus.items, texts, held_out, num_threads)
+    pairs = (pairs_of(BlockAccessor.for_block(ray.get(block)).to_numpy()) for block in blocks)
+    return Material(interaction_matrix(pairs, shape), corpus.items, texts, held_out, num_threads)
 
 
-def interaction_matrix(pairs: Iterable[pa.Table], shape: tuple[int, int]) -> csr_matrix:
+def interaction_matrix(pairs: Iterable[Block], shape: tuple[int, int]) -> csr_matrix:
     """[num_users, num_items] of ones; a pair given twice is one."""
-    blocks = [np.zeros((2, 0), np.int32)]
-    blocks += [
-        np.stack([np.asarray(block["user_row"]), np.asarray(block["item_row"])]) for block in pairs if len(block)
-    ]
+    blocks = [np.zeros((2, 0), np.int32), *(np.stack([block["user_row"], block["item_row"]]) for block in pairs)]
     users, items = np.concatenate(blocks, axis=1)
     matrix = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape)
     matrix.data[:] = 1.0

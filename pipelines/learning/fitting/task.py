@@ -14,7 +14,7 @@ from models.errors import ShoalError
 from pipelines.learning.corpus import Corpus
 from pipelines.learning.export import export, save_retrieval
 from pipelines.learning.fitting.fitting import fit
-from pipelines.learning.fitting.material import make_material, training_pairs
+from pipelines.learning.fitting.material import make_material
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe
@@ -35,7 +35,7 @@ def fit_in_task(
     task = _fit.options(num_cpus=num_cpus, max_retries=training.max_failures)
     shared = (ray.put(corpus), ray.put(held_out))
     try:
-        ray.get(task.remote(recipe, *shared, training_pairs(encoded), int(num_cpus), RunReporter(uri, callbacks)))
+        ray.get(task.remote(recipe, *shared, encoded.to_arrow_refs(), int(num_cpus), RunReporter(uri, callbacks)))
     except RayTaskError as error:
         if isinstance(error.cause, ShoalError):
             raise error.cause from error
@@ -47,11 +47,11 @@ def _fit(
     recipe: Recipe,
     corpus: Corpus,
     held_out: HeldOut | None,
-    pairs: list[ray.ObjectRef],
+    blocks: list[ray.ObjectRef],
     num_threads: int,
     reporter: RunReporter,
 ) -> None:
-    material = make_material(corpus, pairs, held_out, num_threads)
+    material = make_material(corpus, blocks, held_out, num_threads)
 
     def write(out: Path) -> None:
         fit(recipe, material, out, reporter)
