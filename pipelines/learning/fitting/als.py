@@ -18,23 +18,34 @@ from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from models.features import UserBatch
 from models.index import VectorIndex, Vectors
 from models.model_config import AlsConfig
 from models.retrievers.als import AlsSettings, FoldIn, turned
 from models.retrievers.history import HistoryRetriever
 from models.retrievers.loading import INDEX_FILE
+from models.retrievers.retriever import Retriever
 from models.seeds import derive_seed
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
-from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe, TrainingConfig
 
 _GROUP_RATIO = 1.25
 """Rows whose ridges differ by less than this are solved by one call, with their mean."""
 _MAX_FACTORS = 256
-_VALIDATION_USERS = 500
-"""Folding in costs more than scoring; so many users order the epochs of one run well enough."""
+
+
+class _Solved:
+    """Users by their rows; who has none is zero."""
+
+    def __init__(self, factors: Vectors) -> None:
+        self._factors = factors
+
+    def encode(self, users: UserBatch) -> Vectors:
+        """[batch, factors]."""
+        known = users.user < len(self._factors)
+        return np.where(known[:, None], self._factors[np.where(known, users.user, 0)], 0).astype(np.float32)
 
 
 class Factorisation:
@@ -66,6 +77,16 @@ class Factorisation:
         factors[self._item_order] = self._factors[1]
         return factors
 
+    def user_factors(self) -> Vectors:
+        """[num_users, factors] by user row."""
+        factors = np.empty_like(self._factors[0])
+        factors[self._user_order] = self._factors[0]
+        return factors
+
+    def retriever(self) -> Retriever:
+        """For validation: users as they were solved, which costs less than to fold them in and is nearly the same."""
+        return HistoryRetriever(_Solved(self.user_factors()), VectorIndex.build(self.item_factors()))
+
     def _groups(self, matrix: csr_matrix) -> Iterator[tuple[slice, csr_matrix, float]]:
         """Slices of rows, their part of the matrix, and their ridge."""
         ridges = self._settings.ridge(np.diff(matrix.indptr), matrix.shape[1])
@@ -91,7 +112,7 @@ def best_factors(
     config: AlsConfig, training: TrainingConfig, seed: int, material: Material, reporter: Reporter
 ) -> Vectors:
     """[num_items, factors] after `training.epochs` iterations, or of the best before `training.patience` ran out."""
-    patience, held_out = training.patience, _some(material.held_out)
+    patience, held_out = training.patience, material.held_out
     num_events = material.interactions.nnz
     model = Factorisation(material.interactions, config, seed, material.num_threads)
     best, best_score, best_epoch = model.item_factors(), -1.0, 0
@@ -100,7 +121,7 @@ def best_factors(
         for side in (0, 1):
             reporter.live(epoch, side * num_events // 2, num_events)
             model.step(side)
-        scores = {} if held_out is None else {METRIC: _validate(model.item_factors(), config, held_out)}
+        scores = {} if held_out is None else {METRIC: ndcg_at_10(model.retriever(), held_out)}
         if not scores or scores[METRIC] > best_score:
             best, best_score, best_epoch = model.item_factors(), scores.get(METRIC, 0.0), epoch
         reporter.record(epoch, num_events, time.monotonic() - started, **scores)
@@ -122,7 +143,7 @@ def scaled(config: AlsConfig, interactions: csr_matrix) -> AlsConfig:
     """
     num_users, num_items = interactions.shape
     num_events = max(interactions.nnz, 1)
-    factors = min(int(2 * num_events ** (1 / 3)), _MAX_FACTORS, max(min(num_users, num_items) // 4, 1))
+    factors = max(min(8 * round(num_events ** (1 / 3) / 4), _MAX_FACTORS, min(num_users, num_items) // 4), 1)
     density = num_events / max(num_users * num_items, 1)
     return replace(
         config,
@@ -130,18 +151,6 @@ def scaled(config: AlsConfig, interactions: csr_matrix) -> AlsConfig:
         alpha=config.alpha or 0.7 / density**0.5,
         regularization=config.regularization or 0.2 / num_events**0.25,
     )
-
-
-def _validate(factors: Vectors, config: AlsConfig, held_out: HeldOut) -> float:
-    vectors, spectrum = turned(factors)
-    index = VectorIndex.build(vectors)
-    return ndcg_at_10(HistoryRetriever(FoldIn(index, spectrum, settings_of(config)), index), held_out)
-
-
-def _some(held_out: HeldOut | None) -> HeldOut | None:
-    if held_out is None:
-        return None
-    return HeldOut(held_out.examples.take(slice(_VALIDATION_USERS)), held_out.seen[:_VALIDATION_USERS])
 
 
 def _by_events(matrix: csr_matrix) -> NDArray[np.int64]:

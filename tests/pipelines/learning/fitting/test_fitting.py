@@ -15,10 +15,12 @@ from scipy.sparse import csr_matrix
 from models.errors import ConfigError
 from models.events import EventType
 from models.index import VectorIndex
+from models.model_config import AlsConfig
 from models.recommender import Recommender
 from models.retrievers.content import load_content
 from models.retrievers.loading import INDEX_FILE
 from models.user_state import HistoryEvent, UserState
+from pipelines.learning.fitting.als import scaled
 from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.item_texts import ItemTexts
 from pipelines.learning.fitting.material import Material, interaction_matrix, pairs_of
@@ -167,3 +169,21 @@ def share_of_own_half(folder: Path, had: np.ndarray) -> float:
     rows, _ = retriever.search(batch, had.shape[1])
     new = [line[line >= had.shape[1] // 2][:10] for line in rows]
     return float(np.mean([line % 2 == n % 2 for n, line in enumerate(new)]))
+
+
+def test_settings_follow_the_size_of_the_data() -> None:
+    # MovieLens-1M: 10^6 events, density 0.045: cube root 100 × 2, 0.7 / 0.211 and 0.2 / 31.6.
+    config = scaled(AlsConfig(), random_pairs(6_040, 3_706, 1_000_000))
+    assert (config.factors, round(config.alpha, 1), round(config.regularization, 4)) == (200, 3.3, 0.0063)
+    # A sparser set of as many events: absence weighs less.
+    assert scaled(AlsConfig(), random_pairs(30_000, 41_000, 1_000_000)).alpha > 20
+    assert scaled(AlsConfig(), random_pairs(40, 40, 800)).factors == 10
+    given = AlsConfig(factors=7, regularization=0.5, alpha=2.0)
+    assert scaled(given, random_pairs(40, 40, 800)) == given
+    assert scaled(AlsConfig(), csr_matrix((0, 5))).factors == 1
+
+
+def random_pairs(num_users: int, num_items: int, num_events: int) -> csr_matrix:
+    """So many pairs, whichever."""
+    at = np.arange(num_events, dtype=np.int64) * (num_users * num_items // num_events)
+    return csr_matrix((np.ones(num_events, np.float32), np.divmod(at, num_items)), (num_users, num_items))
