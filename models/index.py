@@ -44,6 +44,11 @@ class VectorIndex:
         """True when a search compares every vector."""
         return isinstance(faiss.downcast_index(self._index), faiss.IndexFlat)
 
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return int(self._index.d)
+
     def __len__(self) -> int:
         return int(self._index.ntotal)
 

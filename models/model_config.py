@@ -46,7 +46,11 @@ class NeuralCFConfig:
 
 @dataclass(frozen=True, slots=True)
 class AlsConfig:
-    """Implicit-feedback matrix factorisation. `alpha`: how much more an event weighs than its absence."""
+    """Implicit-feedback matrix factorisation. An event weighs 1 + `alpha`, its absence 1.
+
+    `regularization` is that of one event: each row's ridge grows with its events. 0 means "by the size of the data"
+    here, for each of the three (`pipelines/learning/fitting/als.py`).
+    """
 
     kind: ClassVar[str] = "als"
     factors: int = 0
@@ -56,11 +60,15 @@ class AlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ItemKnnConfig:
-    """Item-to-item similarity over the users they share. `num_neighbours` are kept for each item."""
+    """Item-to-item similarity over the users they share. `num_neighbours` are kept for each item.
+
+    `recency_half_life`: the weight of a history event halves every so many events before the newest; 0: all weigh 1.
+    """
 
     kind: ClassVar[str] = "item_knn"
-    similarity: Literal["cosine", "tfidf", "bm25"] = "cosine"
-    num_neighbours: int = 200
+    similarity: Literal["cosine", "tfidf", "bm25"] = "tfidf"
+    num_neighbours: int = 100
+    recency_half_life: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,10 @@ class ContentConfig:
     """Text of items as vectors. `encoder` is `tfidf`, or `module:factory` of any sentence encoder on this machine.
 
     The factory is called with `encoder_path` (when it is given) and returns an object whose `encode(texts)` gives
-    [len(texts), dim]. `embedding_dim` is what TF-IDF is reduced to.
+    [len(texts), dim]. `embedding_dim` and `max_terms`: what TF-IDF is reduced to, and how many terms it keeps.
+    `label_weight`: weight of categories and tags against 1 for title and description together.
+    `supervised`: where there are events, learn from them what of the text matters. `recency_half_life` is that of
+    `ItemKnnConfig`, for the mean of a history, which only an unsupervised model takes.
     """
 
     kind: ClassVar[str] = "content"
@@ -76,6 +87,9 @@ class ContentConfig:
     encoder_path: str = ""
     embedding_dim: int = 256
     max_terms: int = 50_000
+    label_weight: float = 1.0
+    supervised: bool = True
+    recency_half_life: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

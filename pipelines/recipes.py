@@ -73,6 +73,11 @@ class Recipe:
         """True for a model of sequences: a log without times cannot be trained on."""
         return isinstance(self.model, SequenceConfig)
 
+    @property
+    def needs_events(self) -> bool:
+        """False for a model that a lake of items alone is enough for."""
+        return not isinstance(self.model, ContentConfig)
+
 
 def two_tower() -> Recipe:
     """Candidate retrieval: user and item vectors by sampled softmax."""
@@ -91,18 +96,33 @@ def sequence() -> Recipe:
 
 
 def als() -> Recipe:
-    """Matrix factorisation for implicit feedback: the baseline that is hard to beat."""
-    return Recipe("als", AlsConfig(), features=FeatureSpec(history_length=1_000), training=TrainingConfig(epochs=15))
+    """Matrix factorisation for implicit feedback: the baseline that is hard to beat. An epoch is an iteration."""
+    return Recipe(
+        "als",
+        AlsConfig(),
+        features=FeatureSpec(history_length=1_000),
+        training=TrainingConfig(epochs=12, patience=3, cpus_per_worker=1.0),
+    )
 
 
 def item_knn() -> Recipe:
     """Items that the same users turn to."""
-    return Recipe("item_knn", ItemKnnConfig(), features=FeatureSpec(history_length=1_000))
+    return Recipe(
+        "item_knn",
+        ItemKnnConfig(),
+        features=FeatureSpec(history_length=1_000),
+        training=TrainingConfig(epochs=1, cpus_per_worker=1.0),
+    )
 
 
 def content() -> Recipe:
     """What the text of items says; needs no events at all."""
-    return Recipe("content", ContentConfig(), features=FeatureSpec(history_length=200))
+    return Recipe(
+        "content",
+        ContentConfig(),
+        features=FeatureSpec(history_length=1_000),
+        training=TrainingConfig(epochs=1, cpus_per_worker=1.0),
+    )
 
 
 def neural_cf() -> Recipe:

@@ -11,7 +11,11 @@ from models.errors import BundleError
 from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.item_table import ItemTable
+from models.retrievers.als import FoldIn
+from models.retrievers.content import load_content
 from models.retrievers.exhaustive import ExhaustiveRetriever
+from models.retrievers.history import HistoryRetriever
+from models.retrievers.item_knn import ItemKnnRetriever
 from models.retrievers.neural_cf import NeuralCFScorer
 from models.retrievers.retriever import Retriever
 from models.retrievers.sequence import SequenceEncoder
@@ -61,8 +65,24 @@ def _neural_cf(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
     return ExhaustiveRetriever(NeuralCFScorer.load(folder))
 
 
+def _als(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
+    index = _index(folder, items)
+    return HistoryRetriever(FoldIn.load(folder, index), index)
+
+
+def _item_knn(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
+    return ItemKnnRetriever.load(folder, len(items))
+
+
+def _content(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
+    return load_content(folder, _index(folder, items))
+
+
 _FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {
     "two_tower": _two_tower,
     "sequence": _sequence,
     "neural_cf": _neural_cf,
+    "als": _als,
+    "item_knn": _item_knn,
+    "content": _content,
 }

@@ -19,7 +19,7 @@ from models.item_table import SCHEMA, ItemTable
 from models.popularity import HALF_LIFE_DAYS
 from models.tables import Table
 from models.vocabulary import Vocabulary
-from pipelines.learning.sequences import sequences
+from pipelines.learning.sequences import SEQUENCE, sequences
 from pipelines.learning.split import TRAIN, Split, SplitConfig, resolve
 from pipelines.recipes import Recipe
 
@@ -45,6 +45,8 @@ class Corpus:
 def load_corpus(recipe: Recipe, lake: Lake) -> Corpus:
     """Read a pinned lake; `ConfigError` when the recipe needs an order that the log does not have."""
     rows_by_date = lake.rows_by_date(Table.INTERACTIONS)
+    if not rows_by_date and not recipe.needs_events and lake.num_rows(Table.ITEMS):
+        return _items_alone(recipe, lake)
     num_untimed = rows_by_date.get(UNTIMED_DATE, 0)
     _check_order(recipe, num_untimed)
     all_sequences = sequences(lake, recipe.seed).materialize()
@@ -64,6 +66,25 @@ def load_corpus(recipe: Recipe, lake: Lake) -> Corpus:
     }
     vocabulary = Vocabulary(users, recipe.features.user_buckets)
     return Corpus(all_sequences, split, items, vocabulary, popular, snapshot, num_untimed == 0)
+
+
+def _items_alone(recipe: Recipe, lake: Lake) -> Corpus:
+    """The corpus of a lake that holds items and no interactions: no users, nothing popular, no dates."""
+    counts = pl.DataFrame(schema={"country": pl.String, "item_id": pl.String, "count": pl.Int64})
+    items = _catalogue(lake, counts)
+    popular = pl.DataFrame(schema={"country": pl.String, "item_row": pl.Int64, "score": pl.Float64})
+    snapshot = {
+        "lake": lake.uri,
+        "versions": lake.versions,
+        "num_interactions": 0,
+        "num_users": 0,
+        "num_items": len(items),
+        "first_date": None,
+        "last_date": None,
+    }
+    none = ray.data.from_arrow(SEQUENCE.empty_table())
+    nobody = Vocabulary([], recipe.features.user_buckets)
+    return Corpus(none, split_of(recipe.split, lake), items, nobody, popular, snapshot, ordered=True)
 
 
 def split_of(config: SplitConfig, lake: Lake) -> Split:

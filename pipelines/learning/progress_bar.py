@@ -65,7 +65,8 @@ def _follow(run_uri: str, name: str, epochs: int, on_epoch: OnEpoch | None, stop
 def _line(name: str, epochs: int, record: dict[str, float]) -> str:
     known = ("epoch", "loss", "samples", "samples_per_s", "seconds")
     score = "  ".join(f"{key} {value:.4f}" for key, value in record.items() if key not in known)
+    loss = f"loss {record['loss']:.4f}  " if "loss" in record else ""
     return (
-        f"{name} epoch {record['epoch']:.0f}/{epochs}  loss {record['loss']:.4f}  {score}  "
+        f"{name} epoch {record['epoch']:.0f}/{epochs}  {loss}{score}  "
         f"{record['samples']:,.0f} samples, {record['samples_per_s']:,.0f}/s"
     )

@@ -16,9 +16,11 @@ from ray.train import UserCallback
 from cluster.console import say
 from cluster.lake import Lake
 from models.errors import InputError
+from models.model_config import FitConfig
 from pipelines.learning.corpus import Corpus, load_corpus
 from pipelines.learning.encoding import encode_block
 from pipelines.learning.examples import Order, examples_of, expand
+from pipelines.learning.fitting.task import fit_in_task
 from pipelines.learning.net_training import train_net
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.progress_bar import OnEpoch, following
@@ -55,13 +57,16 @@ def train(
         recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
     begin(uri, to_dict(recipe), corpus.snapshot)
     num_examples = int(corpus.items.counts.sum())
-    if num_examples == 0:
+    if num_examples == 0 and recipe.needs_events:
         raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
     encoded = _encode(recipe, corpus)
     held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
     with following(uri, recipe.name, recipe.training.epochs, on_epoch):
-        train_net(recipe, corpus, encoded, held_out, order_of(recipe, corpus), uri, callbacks)
+        if isinstance(recipe.model, FitConfig):
+            fit_in_task(recipe, corpus, encoded, held_out, uri, callbacks)
+        else:
+            train_net(recipe, corpus, encoded, held_out, order_of(recipe, corpus), uri, callbacks)
     return TrainedRun(run_id, uri, read_json(uri, "metrics.json"))
 
 

@@ -1,0 +1,1 @@
+"""Recipes that are fitted in one task rather than trained by gradient."""
