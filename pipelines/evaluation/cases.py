@@ -37,6 +37,15 @@ def evaluation_cases(sequences: Dataset, split: Split, part: int, limit: int) ->
     return cases[:limit]
 
 
+def known_users(sequences: Dataset, split: Split, part: int) -> dict[str, UserState]:
+    """By id, the users of the sequences as of just before `part` (see `users_before`)."""
+    return {
+        user.user_id: user
+        for block in sequences.iter_batches(batch_size=_BLOCK_USERS, batch_format="pyarrow")
+        for user in users_before(block, split, part)
+    }
+
+
 def cases_of(block: pa.Table, split: Split, part: int) -> Iterator[EvaluationCase]:
     """One case a user who has events in `part`; their history is all that came before the first of them."""
     assert part in (VALIDATION, TEST)
@@ -50,6 +59,15 @@ def cases_of(block: pa.Table, split: Split, part: int) -> Iterator[EvaluationCas
             _state(user[:first], user["user_id"][0], user["country"][0], user["timestamp_us"][first]),
             frozenset(user.filter(held_out)["item_id"]),
         )
+
+
+def users_before(block: pa.Table, split: Split, part: int) -> Iterator[UserState]:
+    """Every user as of just before their first event in `part`; one without any, as of their last event."""
+    for user in split.label(explode(block)).partition_by("user_id", maintain_order=True):
+        held_out = user["label"] == part
+        first = held_out.arg_max() if held_out.any() else None
+        moment = user["timestamp_us"][len(user) - 1 if first is None else first]
+        yield _state(user[:first], user["user_id"][0], user["country"][0], moment)
 
 
 def _state(events: pl.DataFrame, user_id: str, country: str | None, now_us: int) -> UserState:
