@@ -95,7 +95,9 @@ def test_the_p_value_is_the_share_of_signs_as_extreme() -> None:
 
 
 def test_chance_is_called_a_difference_as_seldom_as_promised() -> None:
-    called = [paired_test(normal(60, seed), normal(60, 1_000 + seed), num_flips=400).p_value <= 0.05 for seed in range(100)]
+    called = [
+        paired_test(normal(60, seed), normal(60, 1_000 + seed), num_flips=400).p_value <= 0.05 for seed in range(100)
+    ]
     # 5 % of 100 is 5, with a standard deviation of 2.2.
     assert 0 < sum(called) <= 11
 

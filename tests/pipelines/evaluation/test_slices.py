@@ -17,9 +17,7 @@ COUNTS = np.asarray([60, 13, 10, 5, 2])
 
 
 def case(num_events: int, *relevant: str, country: str | None = None) -> EvaluationCase:
-    return EvaluationCase(
-        replace(user("u", *(["a"] * num_events)), country=country), frozenset(relevant or ("a",))
-    )
+    return EvaluationCase(replace(user("u", *(["a"] * num_events)), country=country), frozenset(relevant or ("a",)))
 
 
 def members(cases: list[EvaluationCase]) -> dict[str, list[int]]:
