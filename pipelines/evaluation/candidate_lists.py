@@ -15,11 +15,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cluster.console import progress
-from models.metrics import candidate_ranks, hits_at
+from models.metrics import candidate_ranks, hit_rate, hits_at, ndcg, reciprocal_rank
+from models.metrics.hits import Values
 from models.recommender import Recommender
 from models.user_state import UserState
 from pipelines.evaluation.cases import EvaluationCase
-from pipelines.evaluation.evaluator import KS, accuracy
+from pipelines.evaluation.evaluator import KS
 from pipelines.evaluation.measured import Measured
 from pipelines.evaluation.pair_file import read_pairs
 
@@ -88,7 +89,7 @@ def popularity_scores(recommender: Recommender) -> Score:
 def measure_candidates(
     name: str, score: Score, lists: Sequence[CandidateList], ks: Sequence[int] = KS
 ) -> tuple[Measured, list[str]]:
-    """Metrics of a model on candidate lists, and how many items had no score.
+    """NDCG, hit rate and MRR of a model on candidate lists, and how many items had no score.
 
     Each relevant item is ranked against the others alone, as if it were the only one; a case's value is the mean
     over its relevant items. Ties count against the model, and an item without a score is last.
@@ -98,9 +99,12 @@ def measure_candidates(
     num_others = np.asarray([len(found.others) for found in lists], np.int64)
     case_of = np.repeat(np.arange(len(lists)), num_relevant)
     ranks = candidate_ranks(*_opponents(relevant, others, num_others, case_of))
-    hits = hits_at(ranks, max(ks))
-    one = np.ones(len(ranks), np.int64)
-    values = {metric: found for k in ks for metric, found in accuracy(hits, one, k).items()}
+    hits, one = hits_at(ranks, max(ks)), np.ones(len(ranks), np.int64)
+    values: dict[str, Values] = {}
+    for k in ks:
+        values[f"ndcg@{k}"] = ndcg(hits, one, k)
+        values[f"hit_rate@{k}"] = hit_rate(hits, k)
+        values[f"mrr@{k}"] = reciprocal_rank(hits, k)
     per_case = {metric: np.bincount(case_of, found, len(lists)) / num_relevant for metric, found in values.items()}
     missing, total = int(np.isnan(relevant).sum() + np.isnan(others).sum()), len(relevant) + len(others)
     notes = [f"{missing:,} of {total:,} items have no score by {name}: each is ranked last"] if missing else []

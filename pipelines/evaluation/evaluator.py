@@ -82,12 +82,12 @@ def measure(
     per_case: dict[str, Values] = {}
     overall: dict[str, float] = {}
     for k in ks:
-        per_case |= accuracy(hits, num_relevant, k) | yardstick.per_list(rows, k)
+        per_case |= _accuracy(hits, num_relevant, k) | yardstick.per_list(rows, k)
         overall |= yardstick.of_all(rows, k)
     return Measured(per_case, overall)
 
 
-def accuracy(hits: Hits, num_relevant: np.ndarray, k: int) -> dict[str, Values]:
+def _accuracy(hits: Hits, num_relevant: np.ndarray, k: int) -> dict[str, Values]:
     """The metrics of hits among the first `k`, [num_lists] each."""
     return {
         f"ndcg@{k}": ndcg(hits, num_relevant, k),

@@ -15,27 +15,36 @@ from pipelines.evaluation.report import MODELS, by_k
 from pipelines.figure import svg
 
 _COLOURS = {"model": "#1b6ca8", "champion": "#e0a030", "popularity": "#9a9a9a"}
-_BESIDE = ("novelty", "log_loss")
-"""Not on the scale from 0 to 1 of the other metrics: the table alone shows them."""
-_WIDTH = 10.0
+_BEYOND = ("coverage", "gini", "diversity")
+"""Have a panel of their own: beside them the accuracy of a large catalogue would be too small to see."""
+_TABLE_ONLY = ("novelty", "log_loss")
+"""Not on the scale from 0 to 1 of the other metrics."""
+_PANEL_WIDTH = 5.0
 
 
 def picture(evaluation: Evaluation) -> bytes:
     """The SVG document."""
     names = [name for name in MODELS if name in evaluation.metrics]
-    has_second = bool(evaluation.slices or evaluation.reliability)
-    height = max(4.0, 1.2 + 0.3 * len(evaluation.slices))
+    shown = [name for name in _at_smallest_k(evaluation) if not name.startswith(_TABLE_ONLY)]
+    beyond = [name for name in shown if name.startswith(_BEYOND)]
+    accuracy = [name for name in shown if name not in beyond]
+    second = "reliability" if evaluation.reliability else "slices" if evaluation.slices else None
+    left = ["accuracy", "beyond"] if beyond else ["accuracy"]
 
     def draw(figure: Any) -> None:
-        figure.suptitle(f"{evaluation.protocol}, {evaluation.num_cases:,} users; bars are 95% intervals")
-        axes = figure.subplots(1, 2) if has_second else [figure.subplots()]
-        _metrics(axes[0], evaluation, names)
-        if evaluation.reliability:
-            _reliability(axes[1], evaluation)
-        elif evaluation.slices:
-            _slices(axes[1], evaluation, names)
+        figure.suptitle(f"{evaluation.protocol}, {evaluation.num_cases:,} users; lines are 95% intervals")
+        rows = [[name, second] if second else [name] for name in left]
+        axes = figure.subplot_mosaic(rows, height_ratios=[len(accuracy), len(beyond)][: len(rows)])
+        _metrics(axes["accuracy"], evaluation, names, accuracy)
+        axes["accuracy"].legend()
+        if beyond:
+            _metrics(axes["beyond"], evaluation, names, beyond)
+        if second == "reliability":
+            _reliability(axes[second], evaluation)
+        elif second == "slices":
+            _slices(axes[second], evaluation, names)
 
-    return svg(draw, _WIDTH if has_second else _WIDTH / 2, height)
+    return svg(draw, _PANEL_WIDTH * (2 if second else 1), max(4.0, 1.2 + 0.3 * len(evaluation.slices)))
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:
@@ -48,11 +57,13 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
         raise InputError(f"the report cannot be written to {folder}: {error}. Give another folder.") from error
 
 
-def _metrics(axes: Any, evaluation: Evaluation, names: Sequence[str]) -> None:
-    """Bars of the metrics at the smallest k, the best of the list at the top."""
-    metrics = [name for name in by_k(evaluation.metrics["model"]) if not name.startswith(_BESIDE)]
+def _at_smallest_k(evaluation: Evaluation) -> list[str]:
+    metrics = by_k(evaluation.metrics["model"])
     smallest = metrics[0].partition("@")[2]
-    metrics = [name for name in metrics if name.partition("@")[2] == smallest]
+    return [name for name in metrics if name.partition("@")[2] == smallest]
+
+
+def _metrics(axes: Any, evaluation: Evaluation, names: Sequence[str], metrics: Sequence[str]) -> None:
     thick = 0.8 / len(names)
     for number, name in enumerate(names):
         held = [at for at, metric in enumerate(metrics) if metric in evaluation.metrics[name]]
@@ -63,7 +74,7 @@ def _metrics(axes: Any, evaluation: Evaluation, names: Sequence[str]) -> None:
         axes.errorbar(values, places, xerr=_errors(values, estimates), fmt="none", ecolor="#333333", elinewidth=0.8)
     axes.set_yticks(range(len(metrics)), metrics)
     axes.invert_yaxis()
-    axes.legend()
+    axes.set_axisbelow(True)
 
 
 def _slices(axes: Any, evaluation: Evaluation, names: Sequence[str]) -> None:
@@ -76,7 +87,7 @@ def _slices(axes: Any, evaluation: Evaluation, names: Sequence[str]) -> None:
         errors = _errors(means, [found for _, found in held])
         axes.errorbar(means, places, xerr=errors, fmt="o", markersize=4, color=_COLOURS[name], label=name)
     labels = [f"{part.name} ({part.num_cases:,}{'' if part.judged else ', few'})" for part in evaluation.slices]
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)  # a country may hold a $
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlabel(f"{GUARDED} by slice (cases)")
 

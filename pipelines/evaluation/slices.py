@@ -21,6 +21,7 @@ from pipelines.evaluation.cases import EvaluationCase
 
 COLD_EVENTS, HOT_USER_EVENTS = 5, 50
 NUM_COUNTRIES = 5
+_MAX_NAME = 20
 
 Slices = dict[str, NDArray[np.bool_]]
 """Name of a slice, `users: cold`, and which cases are in it, [num_cases]."""
@@ -59,11 +60,16 @@ def _history(num_events: NDArray[np.int64]) -> Mapping[str, NDArray[np.bool_]]:
 
 
 def _countries(cases: Sequence[EvaluationCase]) -> Mapping[str, NDArray[np.bool_]]:
-    names = [case.user.country for case in cases]
+    names = [None if case.user.country is None else _printable(case.user.country) for case in cases]
     counted = sorted(Counter(name for name in names if name is not None).items(), key=lambda at: (-at[1], at[0]))
     largest = [name for name, _ in counted[:NUM_COUNTRIES]]
     parts = ["unknown" if name is None else name if name in largest else "other" for name in names]
     return {name: np.asarray([part == name for part in parts], bool) for name in (*largest, "other", "unknown")}
+
+
+def _printable(name: str) -> str:
+    """As a table and an XML document can hold it, whatever the log says."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:_MAX_NAME])
 
 
 def _items(

@@ -28,7 +28,7 @@ HALF = [True] * 40 + [False] * 20
 def evaluation() -> Evaluation:
     model = [0.5, 0.3] * 30
     return evaluated(
-        {"users: cold": HALF, "users: hot": [not held for held in HALF]},
+        {"users: cold": HALF, "country: $\\x$": [not held for held in HALF]},
         model=model,
         champion=[0.4, 0.2] * 30,
         popularity=[0.1, 0.0] * 30,
@@ -64,9 +64,9 @@ def test_the_candidate_is_compared_with_each_other_model(evaluation: Evaluation)
 
 
 def test_slices_hold_their_own_means(evaluation: Evaluation) -> None:
-    cold, hot = evaluation.slices
+    cold, few = evaluation.slices
     assert (cold.name, cold.num_cases, cold.judged) == ("users: cold", 40, True)
-    assert (hot.name, hot.num_cases, hot.judged) == ("users: hot", 20, False)
+    assert (few.name, few.num_cases, few.judged) == ("country: $\\x$", 20, False)
     assert cold.estimates["champion"]["ndcg@10"].mean == pytest.approx(0.3)
     assert cold.against_champion is not None
     assert cold.against_champion.difference == pytest.approx(0.1)
@@ -86,7 +86,7 @@ def test_the_report_lists_models_differences_and_slices(evaluation: Evaluation) 
     assert lines[5].split() == ["coverage@10", "0.5000", "0.5000", "0.5000"]
     assert any(line.split()[:3] == ["champion", "ndcg@10", "+0.1000"] for line in lines)
     assert any(line.startswith("users: cold") and line.endswith("40") for line in lines)
-    assert any(line.startswith("users: hot") and line.endswith("20 (few)") for line in lines)
+    assert any(line.startswith("country: $\\x$") and line.endswith("20 (few)") for line in lines)
 
 
 def test_the_report_of_pairs_leaves_out_what_popularity_has_not(labelled: Evaluation) -> None:
@@ -112,7 +112,7 @@ def test_the_json_holds_everything(evaluation: Evaluation) -> None:
 
 def test_the_picture_shows_metrics_and_slices(evaluation: Evaluation) -> None:
     words = "".join(ElementTree.fromstring(picture(evaluation)).itertext())
-    for word in ("ndcg@10", "coverage@10", "champion", "users: cold (40)", "users: hot (20, few)", "60 users"):
+    for word in ("ndcg@10", "coverage@10", "champion", "users: cold (40)", "country: $\\x$ (20, few)", "60 users"):
         assert word in words
 
 

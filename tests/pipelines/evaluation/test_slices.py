@@ -57,6 +57,11 @@ def test_the_largest_countries_and_the_rest() -> None:
     assert found["country: unknown"] == [8]
 
 
+def test_a_country_may_be_any_text() -> None:
+    found = members([case(3, country="$a\x00\n"), case(3, country="x" * 100)])
+    assert {"country: $a??", "country: " + "x" * 20} <= set(found)
+
+
 def test_items_by_how_much_is_known_of_them() -> None:
     # e has under 5 events and an unknown item none; d and c lie in the lower third, b ends it, a holds the upper one.
     found = members([case(1, "a"), case(1, "b"), case(1, "c"), case(1, "d"), case(1, "e"), case(1, "unknown")])
