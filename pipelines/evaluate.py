@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from cluster.registry import Registry
+from models.errors import InputError
 from pipelines.evaluation.report import report
 from pipelines.learning.run_folder import run_uri
 from pipelines.session import data_session
@@ -42,6 +43,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     from pipelines.publication.assemble import assemble
     from pipelines.publication.publish import evaluate_candidate
 
+    if args.max_users < 1:
+        raise InputError(f"--max-users must be 1 or more; got {args.max_users}.")
     ranker = run_uri(args.runs, args.ranker) if args.ranker else None
     with data_session(), tempfile.TemporaryDirectory() as scratch:
         bundle = assemble(run_uri(args.runs, args.run), ranker, Path(scratch))
