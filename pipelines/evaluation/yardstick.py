@@ -14,22 +14,29 @@ from models.metrics.hits import Values
 from models.recommender import Recommender
 from models.vocabulary import Vocabulary
 
+_LISTS = 256
+"""Lists whose category sets are columns of one matrix at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """`counts` [num_items]: training events. `vectors` [num_items, dim]: None measures diversity by categories."""
+    """`counts` [num_items]: training events. Diversity is by `categories`, or by `vectors` [num_items, dim] if there."""
 
     vocabulary: Vocabulary
     counts: NDArray[np.int64]
-    vectors: NDArray[np.float32] | None
     categories: Sequence[Sequence[str]]
+    vectors: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, recommender: Recommender) -> Yardstick:
-        """The bundle's own facts."""
-        vectors = recommender.item_vectors()
+        """The bundle's own facts.
+
+        Item vectors measure diversity only where most items have no category: their scale is another after every
+        training, so that the same list would be more diverse one day than the next.
+        """
         items = recommender.items
-        return cls(items.vocabulary, items.counts, vectors if vectors.size else None, items.categories)
+        enough = 2 * sum(map(bool, items.categories)) >= len(items)
+        return cls(items.vocabulary, items.counts, items.categories, None if enough else recommender.item_vectors())
 
     def rows(self, lists: Sequence[Sequence[str]], width: int) -> NDArray[np.int64]:
         """Item rows, [num_lists, width]; -1 where a list has ended or holds an item that is not in the catalogue."""
@@ -55,7 +62,10 @@ class Yardstick:
     def _diversity(self, rows: NDArray[np.int64], k: int) -> Values:
         if self.vectors is not None:
             return intra_list_diversity(rows, self.vectors, k)
-        # Sets of the shown items only: a column a category for a whole catalogue would not fit in memory.
+        parts = [self._by_category(rows[start : start + _LISTS], k) for start in range(0, len(rows), _LISTS)]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def _by_category(self, rows: NDArray[np.int64], k: int) -> Values:
         shown = np.unique(rows[rows >= 0])
         sets = category_vectors([self.categories[row] for row in shown])
         return intra_list_diversity(np.where(rows >= 0, np.searchsorted(shown, rows), -1), sets, k)

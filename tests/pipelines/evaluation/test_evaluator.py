@@ -23,7 +23,7 @@ def case(user_id: str, seen: list[str], relevant: set[str]) -> EvaluationCase:
 
 
 def yardstick(vectors: np.ndarray | None = None) -> Yardstick:
-    return Yardstick(Vocabulary(list(CATALOGUE)), np.zeros(8, np.int64), vectors, [["c"]] * 4 + [[]] * 4)
+    return Yardstick(Vocabulary(list(CATALOGUE)), np.zeros(8, np.int64), [["c"]] * 4 + [[]] * 4, vectors)
 
 
 def test_means_over_users_by_hand() -> None:
@@ -50,12 +50,17 @@ def test_means_over_users_by_hand() -> None:
     assert measured.per_case["diversity@2"] == pytest.approx([0, 1, 0], abs=1e-9)
 
 
-def test_item_vectors_come_before_categories() -> None:
+def test_item_vectors_stand_in_for_categories() -> None:
     # a and b are opposite: distance 2, though one category.
     vectors = np.zeros((8, 1), np.float32)
     vectors[:2, 0] = 1, -3
     measured = measure("m", lambda batch, k: [["a", "b"]], [case("ann", [], {"z"})], yardstick(vectors), [2])
     assert measured.means()["diversity@2"] == pytest.approx(2.0)
+
+
+def test_a_catalogue_with_categories_is_measured_by_them(tmp_path: Path) -> None:
+    # Four of the six items have one.
+    assert Yardstick.of(Recommender.load(write_bundle(tmp_path), "v1")).vectors is None
 
 
 def test_an_item_outside_the_catalogue_is_a_miss_and_no_exposure() -> None:
