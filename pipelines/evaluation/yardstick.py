@@ -20,7 +20,7 @@ _LISTS = 256
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """`counts` [num_items]: training events. Diversity is by `categories`, or by `vectors` [num_items, dim] if there."""
+    """`counts` [num_items]: training events. Diversity is by `categories`, or by `vectors` [num_items, dim] if any."""
 
     vocabulary: Vocabulary
     counts: NDArray[np.int64]
