@@ -30,17 +30,23 @@ class PairedTest:
         return self.high < 0.0
 
 
-def paired_test(first: Values, second: Values, *, seed: int = 0, num_flips: int = NUM_FLIPS) -> PairedTest:
-    """Compare two models by their values on the same users, both [num_users], at least one and none of them NaN.
+def paired_test(
+    first: Values, second: Values, weights: Values | None = None, *, seed: int = 0, num_flips: int = NUM_FLIPS
+) -> PairedTest:
+    """Compare two models by their values on the same users, both [num_users]; at least one user has both values.
 
-    The interval is the paired bootstrap of the difference (Efron and Tibshirani, 1993, chapter 13). The two-sided
-    p-value flips the signs of the users' differences at random (Fisher's randomisation test, found the soundest for
-    retrieval by Smucker, Allan and Carterette, 2007): (1 + flips at least as extreme) / (1 + flips).
+    `weights` [num_users] makes both means weighted. The interval is the paired bootstrap of the difference (Efron and
+    Tibshirani, 1993, chapter 13). The two-sided p-value flips the signs of the users' differences at random (Fisher's
+    randomisation test, found the soundest for retrieval by Smucker, Allan and Carterette, 2007):
+    (1 + flips at least as extreme) / (1 + flips).
     """
     differences = first - second
-    estimate = bootstrap(differences[:, None], seed=seed)[0]
+    if weights is None:
+        weights = np.ones_like(differences)
+    [estimate] = bootstrap(differences[:, None], weights[:, None], seed=seed)
     assert estimate is not None
-    return PairedTest(estimate.mean, estimate.low, estimate.high, _sign_flip(differences, seed, num_flips))
+    weighted = np.nan_to_num(differences) * weights
+    return PairedTest(estimate.mean, estimate.low, estimate.high, _sign_flip(weighted, seed, num_flips))
 
 
 def _sign_flip(differences: Values, seed: int, num_flips: int) -> float:

@@ -15,7 +15,7 @@ from pipelines.evaluation.measured import Measured
 from pipelines.evaluation.slices import Slices
 
 GUARDED = "ndcg@10"
-COMPARED = (GUARDED, "hit_rate@10")
+COMPARED = (GUARDED, "hit_rate@10", "group_auc", "log_loss")
 """Metrics that slices report and paired tests compare."""
 MIN_JUDGED = 30
 """Slices of fewer cases are reported but not judged: their intervals say more of the sample than of the model."""
@@ -108,4 +108,7 @@ def _weights(measured: Measured, metric: str) -> Values:
 
 def _paired(model: Measured, other: Measured) -> dict[str, PairedTest]:
     shared = [metric for metric in COMPARED if metric in model.per_case and metric in other.per_case]
-    return {metric: paired_test(model.per_case[metric], other.per_case[metric]) for metric in shared}
+    return {
+        metric: paired_test(model.per_case[metric], other.per_case[metric], _weights(model, metric))
+        for metric in shared
+    }

@@ -95,13 +95,13 @@ def evaluate_candidate(
         cases = evaluation_cases(sequences(lake, seed, users=lists), split, TEST, len(lists))
         evaluation = given_candidates(models, *candidate_lists(lists, cases))
     else:
-        evaluation = full_ranking(models, _some(evaluation_cases(log, split, TEST, max_cases), split))
+        evaluation = full_ranking(models, _held_out(evaluation_cases(log, split, TEST, max_cases), split))
     for note in evaluation.notes:
         say(f"note: {note}")
     return evaluation
 
 
-def _some(cases: list[EvaluationCase], split: Split) -> list[EvaluationCase]:
+def _held_out(cases: list[EvaluationCase], split: Split) -> list[EvaluationCase]:
     if not cases:
         raise InputError(
             f"the split {split.protocol} holds nothing out to evaluate on. Train with another, or on users of 3 items."

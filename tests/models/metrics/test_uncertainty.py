@@ -67,9 +67,9 @@ def test_few_users_give_degenerate_intervals_and_no_error() -> None:
 
 def test_ten_thousand_users_take_a_moment() -> None:
     values = np.random.default_rng(0).random((10_000, 10))
-    started = time.monotonic()
+    started = time.process_time()
     bootstrap(values)
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 def test_a_shift_of_every_user_is_found_beneath_their_spread() -> None:
@@ -100,6 +100,15 @@ def test_chance_is_called_a_difference_as_seldom_as_promised() -> None:
     ]
     # 5 % of 100 is 5, with a standard deviation of 2.2.
     assert 0 < sum(called) <= 11
+
+
+def test_a_weighted_difference_leaves_out_users_without_a_value() -> None:
+    # (1·0.4 + 3·0.2) / 4
+    first, second = np.asarray([0.5, NAN, 0.9]), np.asarray([0.1, NAN, 0.7])
+    test = paired_test(first, second, np.asarray([1.0, 9.0, 3.0]))
+    assert test.difference == pytest.approx(1.0 / 4)
+    # Differences of 0.4 and 0.6 in all: of four sign patterns ++ and −− are as extreme.
+    assert test.p_value == pytest.approx(1 / 2, abs=0.05)
 
 
 def test_one_user_is_compared_without_an_error() -> None:

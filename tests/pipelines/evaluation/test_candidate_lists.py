@@ -143,8 +143,8 @@ def test_six_thousand_lists_of_a_hundred_take_seconds() -> None:
     names = [str(n) for n in range(6_040)]
     lists, _ = candidate_lists({name: [str(n) for n in range(100)] for name in names}, [case(n, "a") for n in names])
     random = np.random.default_rng(0)
-    started = time.monotonic()
+    started = time.process_time()
     measured, _ = measure_candidates("m", lambda u, ids: [random.random(len(i), np.float32) for i in ids], lists)
-    assert time.monotonic() - started < 3.0
+    assert time.process_time() - started < 3.0
     # By chance the item is among the first ten of 101 once in ten.
     assert measured.means()["hit_rate@10"] == pytest.approx(10 / 101, abs=0.015)

@@ -76,6 +76,8 @@ def test_weighted_metrics_weigh_their_users(labelled: Evaluation) -> None:
     assert labelled.metrics["model"]["log_loss"] == pytest.approx((3 * 0.1 + 0.3) / 4)
     assert labelled.intervals["model"]["log_loss"].mean == pytest.approx(0.15)
     assert labelled.metrics["model"]["group_auc"] == 1.0
+    # The second user has no AUC; popularity has no log loss.
+    assert {metric: test.difference for metric, test in labelled.paired["popularity"].items()} == {"group_auc": 0.5}
 
 
 def test_the_report_lists_models_differences_and_slices(evaluation: Evaluation) -> None:
