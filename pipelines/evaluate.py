@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from cluster.registry import Registry
-from pipelines.evaluation.report import table
+from models.errors import InputError
+from pipelines.evaluation.report import report
 from pipelines.learning.run_folder import run_uri
 from pipelines.session import data_session
 
@@ -22,20 +22,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     args_parser.add_argument("--run", required=True, help="the retrieval run (id or address)")
     args_parser.add_argument("--ranker", metavar="RUN", help="a ranker run to go with it")
     args_parser.add_argument("--max-users", type=int, default=10_000, help="evaluate at most this many users")
-    args_parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    given = args_parser.add_mutually_exclusive_group()
+    given.add_argument(
+        "--candidates",
+        type=Path,
+        metavar="FILE",
+        help="rank held-out items among these user_id, item_id (Parquet, CSV)",
+    )
+    given.add_argument(
+        "--labels", type=Path, metavar="FILE", help="score these user_id, item_id, label of 0 or 1 (Parquet, CSV)"
+    )
+    args_parser.add_argument("--out", type=Path, metavar="DIR", help="write report.svg and metrics.json there")
+    args_parser.add_argument("--json", action="store_true", help="print everything as JSON")
     add_places(args_parser, "lake", "runs", "registry")
     return run(args_parser, _evaluate, argv)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from pipelines.publication.assemble import assemble  # torch loads only once the arguments are right
+    from pipelines.evaluation.picture import write_report  # torch loads only once the arguments are right
+    from pipelines.publication.assemble import assemble
     from pipelines.publication.publish import evaluate_candidate
 
+    if args.max_users < 1:
+        raise InputError(f"--max-users must be 1 or more; got {args.max_users}.")
     ranker = run_uri(args.runs, args.ranker) if args.ranker else None
     with data_session(), tempfile.TemporaryDirectory() as scratch:
         bundle = assemble(run_uri(args.runs, args.run), ranker, Path(scratch))
-        metrics = evaluate_candidate(bundle, Lake(args.lake), Registry(args.registry), args.max_users)
-    print(json.dumps(metrics) if args.json else table(metrics))
+        evaluation = evaluate_candidate(
+            bundle, Lake(args.lake), Registry(args.registry), args.max_users,
+            candidates=args.candidates, labels=args.labels,
+        )  # fmt: skip
+    if args.out is not None:
+        write_report(evaluation, args.out)
+    print(evaluation.to_json().decode() if args.json else report(evaluation))
     return 0
 
 

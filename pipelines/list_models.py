@@ -38,7 +38,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _print_version(manifest: Manifest, is_champion: bool) -> None:
     model, popularity = manifest.metrics["model"], manifest.metrics["popularity"]
-    for row, name in enumerate(sorted(model)):
+    for row, name in enumerate(sorted(name for name in model if name.endswith("@10"))):
         head = f"{'*' if is_champion else ' '} {manifest.version:<24} {manifest.recipe:<20}" if row == 0 else " " * 47
         print(f"{head} {name:<10} {model[name]:>7.4f} {popularity[name]:>11.4f}")
 

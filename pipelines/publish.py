@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from cluster.registry import Registry
-from pipelines.evaluation.report import table
+from pipelines.evaluation.report import report
 from pipelines.learning.run_folder import run_uri
 from pipelines.session import data_session
 
@@ -28,7 +28,7 @@ def _publish(args: argparse.Namespace) -> int:
     ranker = run_uri(args.runs, args.ranker) if args.ranker else None
     with data_session():
         done = publish(run_uri(args.runs, args.run), ranker, Lake(args.lake), Registry(args.registry))
-    print(table(done.metrics))
+    print(report(done.evaluation))
     print(f"\nversion {done.version}\n{'champion' if done.verdict.passed else 'not promoted'}: {done.verdict.reason}")
     return 0
 

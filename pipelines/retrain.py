@@ -10,7 +10,7 @@ from cluster.lake import Lake
 from cluster.online_store import open_store
 from cluster.registry import Registry
 from cluster.settings import Settings
-from pipelines.evaluation.report import table
+from pipelines.evaluation.report import report
 from pipelines.recipes import load_recipe
 from pipelines.session import data_session
 
@@ -39,7 +39,7 @@ def _retrain(args: argparse.Namespace) -> int:
             Lake(args.lake), store, Registry(args.registry), args.runs, retrieval=retrieval, ranker=ranker,
             sources=args.source,
         )  # fmt: skip
-    print(table(done.metrics))
+    print(report(done.evaluation))
     print(f"\nversion {done.version}\n{'champion' if done.verdict.passed else 'not promoted'}: {done.verdict.reason}")
     return 0
 

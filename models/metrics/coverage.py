@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import numpy as np
+from numpy.typing import NDArray
 
 
-def catalogue_coverage(lists: Iterable[Sequence[str]], num_items: int, k: int) -> float:
-    """Distinct items among the first `k` of all lists over `num_items`; 0.0 for an empty catalogue."""
-    if num_items == 0:
-        return 0.0
-    return len({item_id for items in lists for item_id in items[:k]}) / num_items
+def catalogue_coverage(exposures: NDArray[np.int64]) -> float:
+    """Items with an exposure over all items; `exposures` [num_items]: how often each was recommended."""
+    return float(np.count_nonzero(exposures) / max(len(exposures), 1))

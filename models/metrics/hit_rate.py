@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.metrics.hits import Hits, Values
 
 
-def hit_rate(ranks: NDArray[np.int64], k: int) -> float:
-    """1.0 when any of one user's `ranks` is below `k`, else 0.0."""
-    return float(np.any((ranks >= 0) & (ranks < k)))
+def hit_rate(hits: Hits, k: int) -> Values:
+    """1.0 for a list with a hit among the first `k`, else 0.0; [num_lists]."""
+    return np.asarray(hits[:, :k].any(axis=1), np.float64)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.metrics.hits import Hits, Values
 
-def ndcg(ranks: NDArray[np.int64], num_relevant: int, k: int) -> float:
-    """DCG of the hits among the first `k`, discount 1/log2(rank + 2), over the best DCG possible."""
-    if num_relevant == 0:
-        return 0.0
-    hits = ranks[(ranks >= 0) & (ranks < k)]
-    ideal = np.arange(min(num_relevant, k))
-    return float(np.sum(1.0 / np.log2(hits + 2.0)) / np.sum(1.0 / np.log2(ideal + 2.0)))
+
+def ndcg(hits: Hits, num_relevant: NDArray[np.int64], k: int) -> Values:
+    """DCG of the first `k`, discount 1/log2(rank + 2) for 0-based ranks, over the best DCG possible; [num_lists]."""
+    best = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(k) + 2.0))])
+    gained = hits[:, :k] @ (1.0 / np.log2(np.arange(min(k, hits.shape[1])) + 2.0))
+    ideal = best[np.minimum(num_relevant, k)]
+    return np.asarray(np.divide(gained, ideal, out=np.zeros(len(hits)), where=ideal > 0), np.float64)

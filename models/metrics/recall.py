@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.metrics.hits import Hits, Values
 
-def recall(ranks: NDArray[np.int64], num_relevant: int, k: int) -> float:
-    """Hits among the first `k` over all `num_relevant`; 0.0 when there are none."""
-    if num_relevant == 0:
-        return 0.0
-    return float(np.count_nonzero((ranks >= 0) & (ranks < k)) / num_relevant)
+
+def recall(hits: Hits, num_relevant: NDArray[np.int64], k: int) -> Values:
+    """Hits among the first `k` over all `num_relevant`, [num_lists]; 0.0 where there are none."""
+    return np.asarray(hits[:, :k].sum(axis=1) / np.maximum(num_relevant, 1), np.float64)

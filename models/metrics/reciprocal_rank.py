@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from models.metrics.hits import Hits, Values
 
 
-def reciprocal_rank(ranks: NDArray[np.int64], k: int) -> float:
-    """1 / (best rank + 1) when a hit lies among the first `k`, else 0.0."""
-    hits = ranks[(ranks >= 0) & (ranks < k)]
-    return 0.0 if hits.size == 0 else float(1.0 / (hits.min() + 1))
+def reciprocal_rank(hits: Hits, k: int) -> Values:
+    """1 / (1-based rank of the first hit) when it lies among the first `k`, else 0.0; [num_lists]."""
+    first = hits[:, :k]
+    return np.where(first.any(axis=1), 1.0 / (first.argmax(axis=1) + 1.0), 0.0)

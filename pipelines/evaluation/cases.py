@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +12,7 @@ from ray.data import Dataset
 
 from models.events import EventType
 from models.user_state import HistoryEvent, UserState
+from models.vocabulary import hash_bucket
 from pipelines.learning.corpus import explode
 from pipelines.learning.split import TEST, VALIDATION, Split
 
@@ -28,13 +29,34 @@ class EvaluationCase:
 
 
 def evaluation_cases(sequences: Dataset, split: Split, part: int, limit: int) -> list[EvaluationCase]:
-    """Up to `limit` cases of one part (VALIDATION or TEST), in the sequences' order."""
-    cases: list[EvaluationCase] = []
-    for block in sequences.iter_batches(batch_size=_BLOCK_USERS, batch_format="pyarrow"):
-        cases.extend(cases_of(block, split, part))
-        if len(cases) >= limit:
-            break
-    return cases[:limit]
+    """`sample_cases` of all sequences."""
+    blocks = sequences.iter_batches(batch_size=_BLOCK_USERS, batch_format="pyarrow")
+    return sample_cases(blocks, split, part, limit)
+
+
+def sample_cases(blocks: Iterable[pa.Table], split: Split, part: int, limit: int) -> list[EvaluationCase]:
+    """Up to `limit` cases of one part (VALIDATION or TEST): of the users whose hash is smallest, in that order.
+
+    Blocks arrive in any order; by a hash the same log gives the same cases, and so the same figures, every time.
+    """
+    kept: list[tuple[int, EvaluationCase]] = []
+    for block in blocks:
+        if kept and len(kept) >= limit:
+            block = block.filter(
+                pa.array([_hash(user_id) < kept[-1][0] for user_id in block["user_id"].to_pylist()], pa.bool_())
+            )
+        found = ((_hash(case.user.user_id), case) for case in cases_of(block, split, part))
+        kept = sorted([*kept, *found], key=lambda at: at[0])[:limit]
+    return [case for _, case in kept]
+
+
+def known_users(sequences: Dataset, split: Split, part: int) -> dict[str, UserState]:
+    """By id, the users of the sequences as of just before `part` (see `users_before`)."""
+    return {
+        user.user_id: user
+        for block in sequences.iter_batches(batch_size=_BLOCK_USERS, batch_format="pyarrow")
+        for user in users_before(block, split, part)
+    }
 
 
 def cases_of(block: pa.Table, split: Split, part: int) -> Iterator[EvaluationCase]:
@@ -44,14 +66,21 @@ def cases_of(block: pa.Table, split: Split, part: int) -> Iterator[EvaluationCas
         held_out = user["label"] == part
         if not held_out.any():
             continue
-        first = held_out.arg_max()
-        assert first is not None
-        # The pairs of a given split may lie anywhere in the sequence: all the others are known.
-        before = user.filter(user["label"] < part) if split.protocol == "given" else user[:first]
-        yield EvaluationCase(
-            _state(before, user["user_id"][0], user["country"][first], user["timestamp_us"][first]),
-            frozenset(user.filter(held_out)["item_id"]),
-        )
+        yield EvaluationCase(_as_of(user, held_out, split, part), frozenset(user.filter(held_out)["item_id"]))
+
+
+def users_before(block: pa.Table, split: Split, part: int) -> Iterator[UserState]:
+    """Every user as of just before their first event in `part`; one without any, as of their last event."""
+    for user in split.label(explode(block)).partition_by("user_id", maintain_order=True):
+        yield _as_of(user, user["label"] == part, split, part)
+
+
+def _as_of(user: pl.DataFrame, held_out: pl.Series, split: Split, part: int) -> UserState:
+    first = held_out.arg_max() if held_out.any() else None
+    moment = len(user) - 1 if first is None else first
+    # The pairs of a given split may lie anywhere in the sequence: all the others are known.
+    before = user.filter(user["label"] < part) if split.protocol == "given" else user[:first]
+    return _state(before, user["user_id"][0], user["country"][moment], user["timestamp_us"][moment])
 
 
 def _state(events: pl.DataFrame, user_id: str, country: str | None, now_us: int) -> UserState:
@@ -60,3 +89,7 @@ def _state(events: pl.DataFrame, user_id: str, country: str | None, now_us: int)
         for item_id, event_type, timestamp_us in events.select("item_id", "event_type", "timestamp_us").iter_rows()
     )
     return UserState(user_id, _EPOCH + timedelta(microseconds=now_us), history, country)
+
+
+def _hash(user_id: str) -> int:
+    return hash_bucket(user_id, 1 << 63)

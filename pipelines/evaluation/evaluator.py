@@ -8,9 +8,20 @@ import numpy as np
 
 from cluster.console import progress
 from models.candidates import Candidates
-from models.metrics import catalogue_coverage, hit_rate, ndcg, ranks_of_relevant, recall, reciprocal_rank
+from models.metrics import (
+    average_precision,
+    hit_matrix,
+    hit_rate,
+    ndcg,
+    precision,
+    recall,
+    reciprocal_rank,
+)
+from models.metrics.hits import Hits, Values
 from models.recommender import NUM_CANDIDATES, Recommender
 from pipelines.evaluation.cases import EvaluationCase
+from pipelines.evaluation.measured import Measured
+from pipelines.evaluation.yardstick import Yardstick
 
 KS = (10, 20)
 
@@ -21,6 +32,18 @@ _BATCH = 256
 
 
 def evaluate_bundle(recommender: Recommender, cases: Sequence[EvaluationCase]) -> dict[str, float]:
+    """Means of `measure_bundle`."""
+    return measure_bundle("model", recommender, cases, Yardstick.of(recommender)).means()
+
+
+def evaluate_popularity(recommender: Recommender, cases: Sequence[EvaluationCase]) -> dict[str, float]:
+    """Means of `measure_popularity`."""
+    return measure_popularity(recommender, cases, Yardstick.of(recommender)).means()
+
+
+def measure_bundle(
+    name: str, recommender: Recommender, cases: Sequence[EvaluationCase], yardstick: Yardstick
+) -> Measured:
     """Metrics of a bundle: retrieval over the full catalogue, then ranking."""
 
     def recommend(batch: Sequence[EvaluationCase], k: int) -> list[list[str]]:
@@ -28,10 +51,10 @@ def evaluate_bundle(recommender: Recommender, cases: Sequence[EvaluationCase]) -
         found = recommender.retrieve(users, max(NUM_CANDIDATES, k), [user.seen for user in users])
         return [_ids(recommender, ranked.head(k)) for ranked in recommender.rank(users, found)]
 
-    return evaluate("model", recommend, cases, KS, len(recommender.items))
+    return measure(name, recommend, cases, yardstick)
 
 
-def evaluate_popularity(recommender: Recommender, cases: Sequence[EvaluationCase]) -> dict[str, float]:
+def measure_popularity(recommender: Recommender, cases: Sequence[EvaluationCase], yardstick: Yardstick) -> Measured:
     """Metrics of popularity: items by their number of training events."""
     order = np.argsort(-recommender.items.counts, kind="stable")
 
@@ -40,27 +63,41 @@ def evaluate_popularity(recommender: Recommender, cases: Sequence[EvaluationCase
         lists = (order[: k + len(rows)][~np.isin(order[: k + len(rows)], rows)][:k] for rows in seen)
         return [[recommender.items.ids[row] for row in rows] for rows in lists]
 
-    return evaluate("popularity", recommend, cases, KS, len(recommender.items))
+    return measure("popularity", recommend, cases, yardstick)
 
 
-def evaluate(
-    name: str, recommend: Recommend, cases: Sequence[EvaluationCase], ks: Sequence[int], num_items: int
-) -> dict[str, float]:
-    """Means over users of recall, NDCG, hit rate and MRR at each k, and catalogue coverage.
-
-    Keys are `ndcg@10` and so on. `num_items` is the size of the catalogue.
+def measure(
+    name: str,
+    recommend: Recommend,
+    cases: Sequence[EvaluationCase],
+    yardstick: Yardstick,
+    ks: Sequence[int] = KS,
+) -> Measured:
+    """Each case's NDCG, hit rate, recall, precision, MRR, MAP, novelty and diversity at each k, and of all cases
+    together catalogue coverage and Gini of exposure. Keys are `ndcg@10` and so on.
     """
     lists = _recommend_all(name, recommend, cases, max(ks))
-    ranks = [ranks_of_relevant(items, case.relevant) for items, case in zip(lists, cases, strict=True)]
-    metrics: dict[str, float] = {}
+    hits = hit_matrix(lists, [case.relevant for case in cases], [case.user.seen for case in cases], max(ks))
+    num_relevant = np.asarray([len(case.relevant) for case in cases], np.int64)
+    rows = yardstick.rows(lists, max(ks))
+    per_case: dict[str, Values] = {}
+    overall: dict[str, float] = {}
     for k in ks:
-        pairs = [(found, len(case.relevant)) for found, case in zip(ranks, cases, strict=True)]
-        metrics[f"recall@{k}"] = _mean([recall(found, num, k) for found, num in pairs])
-        metrics[f"ndcg@{k}"] = _mean([ndcg(found, num, k) for found, num in pairs])
-        metrics[f"hit_rate@{k}"] = _mean([hit_rate(found, k) for found, _ in pairs])
-        metrics[f"mrr@{k}"] = _mean([reciprocal_rank(found, k) for found, _ in pairs])
-        metrics[f"coverage@{k}"] = catalogue_coverage(lists, num_items, k)
-    return metrics
+        per_case |= _accuracy(hits, num_relevant, k) | yardstick.per_list(rows, k)
+        overall |= yardstick.of_all(rows, k)
+    return Measured(per_case, overall)
+
+
+def _accuracy(hits: Hits, num_relevant: np.ndarray, k: int) -> dict[str, Values]:
+    """The metrics of hits among the first `k`, [num_lists] each."""
+    return {
+        f"ndcg@{k}": ndcg(hits, num_relevant, k),
+        f"hit_rate@{k}": hit_rate(hits, k),
+        f"recall@{k}": recall(hits, num_relevant, k),
+        f"precision@{k}": precision(hits, k),
+        f"mrr@{k}": reciprocal_rank(hits, k),
+        f"map@{k}": average_precision(hits, num_relevant, k),
+    }
 
 
 def _recommend_all(name: str, recommend: Recommend, cases: Sequence[EvaluationCase], k: int) -> list[list[str]]:
@@ -76,7 +113,3 @@ def _recommend_all(name: str, recommend: Recommend, cases: Sequence[EvaluationCa
 
 def _ids(recommender: Recommender, candidates: Candidates) -> list[str]:
     return [recommender.items.ids[row] for row in candidates.item_rows]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else 0.0

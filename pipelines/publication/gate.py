@@ -1,11 +1,25 @@
-"""The gate: who may become champion. The candidate must beat popularity, and the champion on the same cases."""
+"""The gate: who may become champion.
+
+The candidate must beat popularity. When there is a champion, it must hold its place on the same cases: its mean
+NDCG@10 is at least the champion's, and no judged slice is worse. An equal candidate passes, so that a model of fresh
+data replaces an equal one of old data; a lower mean does not, not even within chance, because small losses of many
+days would add up.
+
+A slice is worse when the 95 % interval of its paired difference (candidate minus champion) lies below 0 and the p-value
+is at most 5 % over the number of judged slices (Bonferroni): of a dozen slices of an equal model, one would look worse
+by its interval alone every fourth day.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-GUARDED = "ndcg@10"
+from models.metrics import PairedTest
+from pipelines.evaluation.evaluation import GUARDED, Evaluation, Slice
+
+__all__ = ["GUARDED", "Verdict", "judge"]
+
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +30,50 @@ class Verdict:
     reason: str
 
 
-def judge(metrics: Mapping[str, Mapping[str, float]]) -> Verdict:
-    """Compare `metrics["model"]` with `["popularity"]` and, when there is one, `["champion"]` by NDCG@10."""
-    model, popularity = metrics["model"][GUARDED], metrics["popularity"][GUARDED]
-    if model <= popularity:
-        return Verdict(False, f"{GUARDED} {model:.4f} does not beat popularity's {popularity:.4f}")
-    if "champion" not in metrics:
-        return Verdict(True, f"{GUARDED} {model:.4f} beats popularity's {popularity:.4f}; there is no champion to beat")
-    champion = metrics["champion"][GUARDED]
-    if model <= champion:
-        return Verdict(False, f"{GUARDED} {model:.4f} does not beat the champion's {champion:.4f}")
-    return Verdict(True, f"{GUARDED} {model:.4f} beats the champion's {champion:.4f}")
+def judge(evaluation: Evaluation) -> Verdict:
+    """Compare the candidate with popularity and, when it was evaluated, the champion."""
+    over_popularity = evaluation.paired["popularity"][GUARDED]
+    facts = _facts(evaluation, "popularity", over_popularity)
+    if over_popularity.difference <= 0.0:
+        return Verdict(False, f"{facts}: it does not beat popularity")
+    if "champion" not in evaluation.paired:
+        return Verdict(True, f"{facts}; there is no champion to beat")
+    over_champion = evaluation.paired["champion"][GUARDED]
+    facts = _facts(evaluation, "champion", over_champion)
+    if over_champion.difference < 0.0:
+        chance = "beyond chance" if over_champion.is_worse else "within chance, but losses would add up"
+        return Verdict(False, f"{facts}: worse, {chance}")
+    judged = [part for part in evaluation.slices if part.judged]
+    worse = [part for part in judged if _is_worse(part, len(judged))]
+    if worse:
+        return Verdict(False, _slice_reason(min(worse, key=_difference)))
+    return Verdict(True, f"{facts}, and none of {len(judged)} judged slices is worse")
+
+
+def _is_worse(part: Slice, num_judged: int) -> bool:
+    test = part.against_champion
+    return test is not None and test.is_worse and test.p_value <= _ALPHA / num_judged
+
+
+def _difference(part: Slice) -> float:
+    assert part.against_champion is not None
+    return part.against_champion.difference
+
+
+def _facts(evaluation: Evaluation, other: str, test: PairedTest) -> str:
+    model, against = evaluation.metrics["model"][GUARDED], evaluation.metrics[other][GUARDED]
+    cases = f"{GUARDED} of all {evaluation.num_cases:,} cases"
+    return f"{cases} is {model:.4f} against {other}'s {against:.4f} ({_said(test)})"
+
+
+def _slice_reason(part: Slice) -> str:
+    assert part.against_champion is not None
+    model, champion = (part.estimates[name][GUARDED].mean for name in ("model", "champion"))
+    return (
+        f"{GUARDED} of the {part.num_cases:,} cases in slice `{part.name}` is {model:.4f} against champion's "
+        f"{champion:.4f} ({_said(part.against_champion)}): worse beyond chance"
+    )
+
+
+def _said(test: PairedTest) -> str:
+    return f"difference {test.difference:+.4f}, 95% interval {test.low:+.4f} to {test.high:+.4f}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,26 +15,36 @@ from models.errors import BundleError, InputError, NotFoundError
 from models.manifest import Manifest
 from models.recommender import Recommender
 from models.retrievers.loading import feature_spec
-from pipelines.evaluation.cases import EvaluationCase, evaluation_cases
-from pipelines.evaluation.evaluator import evaluate_bundle, evaluate_popularity
+from pipelines.evaluation.candidate_lists import candidate_lists, read_candidates
+from pipelines.evaluation.cases import EvaluationCase, evaluation_cases, known_users
+from pipelines.evaluation.evaluation import Evaluation
+from pipelines.evaluation.labelled_pairs import read_labels, users_of
+from pipelines.evaluation.picture import picture
+from pipelines.evaluation.protocols import full_ranking, given_candidates, given_labels
 from pipelines.learning.corpus import split_of
 from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, VALIDATION, SplitConfig
+from pipelines.learning.split import TEST, VALIDATION, Split, SplitConfig
 from pipelines.publication.assemble import Assembled, assemble
 from pipelines.publication.blend import fit_weight
 from pipelines.publication.gate import Verdict, judge
 
 MAX_CASES = 10_000
 _BLEND_CASES = 1_000
+EVALUATION_JSON, EVALUATION_SVG = "evaluation.json", "evaluation.svg"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version in the registry, its metrics, and whether it became the champion."""
+    """A version in the registry, how good it is, and whether it became the champion."""
 
     version: str
-    metrics: dict[str, dict[str, float]]
+    evaluation: Evaluation
     verdict: Verdict
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Means by model and metric, as the manifest holds them."""
+        return self.evaluation.metrics
 
 
 def publish(
@@ -44,44 +53,73 @@ def publish(
     """Publish the runs as one bundle; it becomes the champion when the gate passes it."""
     with tempfile.TemporaryDirectory() as scratch:
         bundle = assemble(retrieval_uri, ranker_uri, Path(scratch))
-        metrics = evaluate_candidate(bundle, lake, registry, max_cases)
-        version = registry.publish(bundle.folder, _manifest(bundle, metrics))
-    verdict = judge(metrics)
+        evaluation = evaluate_candidate(bundle, lake, registry, max_cases)
+        (bundle.folder / EVALUATION_JSON).write_bytes(evaluation.to_json())
+        (bundle.folder / EVALUATION_SVG).write_bytes(picture(evaluation))
+        version = registry.publish(bundle.folder, _manifest(bundle, evaluation.metrics))
+    verdict = judge(evaluation)
     if verdict.passed:
         registry.promote(version)
     say(f"published {version}; {'now' if verdict.passed else 'not'} the champion: {verdict.reason}")
-    return Published(version, metrics, verdict)
+    return Published(version, evaluation, verdict)
 
 
 def evaluate_candidate(
-    bundle: Assembled, lake: Lake, registry: Registry | None, max_cases: int
-) -> dict[str, dict[str, float]]:
-    """Metrics of the bundle, of popularity and of the champion on the same held-out cases."""
+    bundle: Assembled,
+    lake: Lake,
+    registry: Registry | None,
+    max_cases: int,
+    *,
+    candidates: Path | None = None,
+    labels: Path | None = None,
+) -> Evaluation:
+    """The bundle, popularity and the champion on the same held-out cases: up to `max_cases` by full ranking.
+
+    With a file of `candidates` each held-out item of its users is ranked among these instead; with a file of
+    `labels` its pairs are scored, users as of just before their first held-out event.
+    """
+    lists = read_candidates(candidates) if candidates is not None else None
+    pairs = read_labels(labels) if labels is not None else None
+    seed = int(bundle.config["retrieval"]["seed"])
     lake = lake.pinned(bundle.data["versions"])
     split = split_of(SplitConfig(**bundle.config["retrieval"]["split"]), lake)
-    log = sequences(lake, int(bundle.config["retrieval"]["seed"])).materialize()
+    log = sequences(lake, seed).materialize()
     if "ranker" in bundle.config:
         weight = fit_weight(bundle.folder, evaluation_cases(log, split, VALIDATION, _BLEND_CASES))
         say(f"ranker weight by validation: {weight}")
-    cases = evaluation_cases(log, split, TEST, max_cases)
+    models = {"model": Recommender.load(bundle.folder, "candidate")} | _champion(registry)
+    if pairs is not None:
+        known = known_users(sequences(lake, seed, users=pairs.user_ids), split, TEST)
+        evaluation = given_labels(models, pairs, *users_of(pairs, known))
+    elif lists is not None:
+        cases = evaluation_cases(sequences(lake, seed, users=lists), split, TEST, len(lists))
+        evaluation = given_candidates(models, *candidate_lists(lists, cases))
+    else:
+        evaluation = full_ranking(models, _held_out(evaluation_cases(log, split, TEST, max_cases), split))
+    for note in evaluation.notes:
+        say(f"note: {note}")
+    return evaluation
+
+
+def _held_out(cases: list[EvaluationCase], split: Split) -> list[EvaluationCase]:
     if not cases:
         raise InputError(
             f"the split {split.protocol} holds nothing out to evaluate on. Train with another, or on users of 3 items."
         )
-    candidate = Recommender.load(bundle.folder, "candidate")
-    metrics = {"model": evaluate_bundle(candidate, cases), "popularity": evaluate_popularity(candidate, cases)}
-    champion = registry.champion() if registry is not None else None
-    if registry is not None and champion is not None:
-        try:
-            metrics["champion"] = _evaluate_champion(registry, champion, cases)
-        except (BundleError, NotFoundError) as error:  # it must not keep a sound candidate from its place
-            say(f"warning: the champion cannot be evaluated, the candidate is judged without it: {error}")
-    return metrics
+    return cases
 
 
-def _evaluate_champion(registry: Registry, version: str, cases: Sequence[EvaluationCase]) -> dict[str, float]:
-    digest = registry.manifest(version).feature_digest
-    return evaluate_bundle(Recommender.load(registry.fetch(version), version, digest), cases)
+def _champion(registry: Registry | None) -> dict[str, Recommender]:
+    """The champion by that name; nothing when there is none, or when it cannot be loaded."""
+    version = registry.champion() if registry is not None else None
+    if registry is None or version is None:
+        return {}
+    try:
+        digest = registry.manifest(version).feature_digest
+        return {"champion": Recommender.load(registry.fetch(version), version, digest)}
+    except (BundleError, NotFoundError) as error:  # it must not keep a sound candidate from its place
+        say(f"warning: the champion cannot be evaluated, the candidate is judged without it: {error}")
+        return {}
 
 
 def _manifest(bundle: Assembled, metrics: dict[str, dict[str, float]]) -> Manifest:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from pipelines.evaluation.cases import EvaluationCase, cases_of
+from pipelines.evaluation.cases import EvaluationCase, cases_of, sample_cases
 from pipelines.learning.sequences import SEQUENCE
 from pipelines.learning.split import TEST, VALIDATION, Split
 
@@ -54,3 +54,20 @@ def test_no_split_has_no_cases() -> None:
 def test_no_relevant_item_was_seen() -> None:
     for case in cases_of(block(ann="abacbd", bob="aabbcc"), Split("leave_last_out"), TEST):
         assert not case.relevant & case.user.seen
+
+
+def test_the_order_of_blocks_does_not_choose_the_cases() -> None:
+    names = [f"user-{n}" for n in range(30)]
+    blocks = [block(**dict.fromkeys(names[start : start + 6], "abcd")) for start in range(0, 30, 6)]
+    split = Split("leave_last_out")
+    chosen = [c.user.user_id for c in sample_cases(blocks, split, TEST, 10)]
+    assert len(set(chosen)) == 10
+    assert [c.user.user_id for c in sample_cases(blocks[::-1], split, TEST, 10)] == chosen
+    # More of them begin with the same ones, and all are all.
+    assert [c.user.user_id for c in sample_cases(blocks, split, TEST, 15)][:10] == chosen
+    assert sorted(c.user.user_id for c in sample_cases(blocks, split, TEST, 99)) == sorted(names)
+
+
+def test_no_block_and_no_place_are_no_cases() -> None:
+    assert sample_cases([], Split("leave_last_out"), TEST, 10) == []
+    assert sample_cases([block(ann="abcd"), block(bob="abcd")], Split("leave_last_out"), TEST, 0) == []
