@@ -86,6 +86,11 @@ class Folder:
             return []
         return sorted(Path(str(child)).name for child in children)
 
+    def files(self) -> list[str]:
+        """Paths of all files at any depth, relative to this folder, sorted; empty when it does not exist."""
+        fs, path = filesystem(self.uri)
+        return sorted(str(found)[len(path.rstrip("/")) + 1 :] for found in fs.find(path))
+
     def child(self, name: str) -> Folder:
         """The sub-folder `name`."""
         return Folder(join(self.uri, name))
@@ -96,6 +101,7 @@ class Folder:
         fs.put_file(str(local), path)
 
     def download(self, name: str, local: Path) -> None:
-        """Copy the file `name` to a local path."""
+        """Copy the file `name` to a local path, whose folder is made."""
         fs, path = filesystem(join(self.uri, name))
+        local.parent.mkdir(parents=True, exist_ok=True)
         fs.get_file(path, str(local))

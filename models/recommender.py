@@ -130,8 +130,10 @@ class Recommender:
         return Candidates(rows[~barred], scores[~barred]).head(k)
 
     def has_signal(self, user: UserState) -> bool:
-        """True when the bundle knows the user's id or an item of their history."""
-        return self._users.row(user.user_id) is not None or bool(self.items.vocabulary.known_rows(user.positives))
+        """True when the bundle knows an item of the user's history or, where that says something, their id."""
+        if self._retriever.by_user_id and self._users.row(user.user_id) is not None:
+            return True
+        return bool(self.items.vocabulary.known_rows(user.positives))
 
     def causes(self, user: UserState, item_rows: NDArray[np.int64]) -> list[str | None]:
         """For each item, the id of the history item most like it; None without a known history."""

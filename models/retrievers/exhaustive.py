@@ -27,8 +27,9 @@ class CatalogueScorer(Protocol):
 class ExhaustiveRetriever:
     """A `Retriever` that compares everything. Cost grows with the catalogue: see the recipe's page for its limit."""
 
-    def __init__(self, scorer: CatalogueScorer) -> None:
+    def __init__(self, scorer: CatalogueScorer, by_user_id: bool) -> None:
         self._scorer = scorer
+        self.by_user_id = by_user_id
 
     def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best `k` of all scores."""

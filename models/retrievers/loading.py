@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import BundleError
 from models.features import FeatureSpec
@@ -15,6 +18,7 @@ from models.retrievers.als import FoldIn
 from models.retrievers.content import load_content
 from models.retrievers.exhaustive import ExhaustiveRetriever
 from models.retrievers.history import HistoryRetriever
+from models.retrievers.hybrid import CONTENT, SOURCES_FOLDER, HybridRetriever, Source, read_fusion
 from models.retrievers.item_knn import ItemKnnRetriever
 from models.retrievers.neural_cf import NeuralCFScorer
 from models.retrievers.retriever import Retriever
@@ -40,7 +44,7 @@ def feature_spec(folder: Path) -> FeatureSpec:
 
 def load_retriever(folder: Path, items: ItemTable) -> Retriever:
     """The retriever of a folder; `BundleError` for a kind that this Shoal does not know."""
-    kind = json.loads((folder / _KIND_FILE).read_bytes())["kind"]
+    kind = _kind(folder)
     if kind not in _FAMILIES:
         raise BundleError(f"retriever kind {kind!r} is unknown; this Shoal has {', '.join(_FAMILIES)}. Update Shoal.")
     return _FAMILIES[kind](folder, feature_spec(folder), items)
@@ -54,7 +58,7 @@ def _index(folder: Path, items: ItemTable) -> VectorIndex:
 
 
 def _two_tower(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
-    return VectorRetriever(TwoTowerEncoder.load(folder, spec), _index(folder, items))
+    return VectorRetriever(TwoTowerEncoder.load(folder, spec), _index(folder, items), by_user_id=True)
 
 
 def _sequence(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
@@ -62,7 +66,7 @@ def _sequence(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
 
 
 def _neural_cf(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
-    return ExhaustiveRetriever(NeuralCFScorer.load(folder))
+    return ExhaustiveRetriever(NeuralCFScorer.load(folder), by_user_id=True)
 
 
 def _als(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
@@ -78,10 +82,30 @@ def _content(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
     return load_content(folder, _index(folder, items))
 
 
+def _hybrid(folder: Path, _: FeatureSpec, items: ItemTable) -> Retriever:
+    names, weights = read_fusion(folder)
+    return HybridRetriever(*load_sources(folder, names, items), weights)
+
+
+def load_sources(folder: Path, names: Sequence[str], items: ItemTable) -> tuple[list[Source], NDArray[np.int64]]:
+    """The sources of a hybrid's folder, in order, and the training events of each item."""
+    sources = []
+    for name in names:
+        inner = folder / SOURCES_FOLDER / name
+        length = feature_spec(inner).history_length
+        sources.append(Source(name, load_retriever(inner, items), length, _kind(inner) == CONTENT))
+    return sources, items.counts
+
+
+def _kind(folder: Path) -> str:
+    return str(json.loads((folder / _KIND_FILE).read_bytes())["kind"])
+
+
 _FAMILIES: dict[str, Callable[[Path, FeatureSpec, ItemTable], Retriever]] = {
     "two_tower": _two_tower,
     "sequence": _sequence,
     "neural_cf": _neural_cf,
+    "hybrid": _hybrid,
     "als": _als,
     "item_knn": _item_knn,
     "content": _content,

@@ -15,6 +15,9 @@ from models.vocabulary import Rows
 class Retriever(Protocol):
     """Finds candidates for users in the whole catalogue, and scores given pairs by the same measure."""
 
+    by_user_id: bool
+    """True when a known id says something of a user even without a history."""
+
     def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Item rows and scores of the best `k` (at most all) for each user, [batch, k], best first; row -1 is none."""
 

@@ -16,11 +16,12 @@ from ray.train import UserCallback
 from cluster.console import say
 from cluster.lake import Lake
 from models.errors import InputError
-from models.model_config import FitConfig
+from models.model_config import FitConfig, HybridConfig
 from pipelines.learning.corpus import Corpus, load_corpus
 from pipelines.learning.encoding import encode_block
 from pipelines.learning.examples import Order, examples_of, expand
 from pipelines.learning.fitting.task import fit_in_task
+from pipelines.learning.fusing import train_hybrid
 from pipelines.learning.net_training import train_net
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.progress_bar import OnEpoch, following
@@ -52,7 +53,8 @@ def train(
     uri = run_uri(runs_uri, run_id)
     begun = read_json(uri, "data.json")
     say(f"{recipe.name}: reading the lake")
-    corpus = load_corpus(recipe, lake.pinned(begun["versions"] if begun else None))
+    lake = lake.pinned(begun["versions"] if begun else None)
+    corpus = load_corpus(recipe, lake)
     if not corpus.ordered:
         recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
     begin(uri, to_dict(recipe), corpus.snapshot)
@@ -63,7 +65,9 @@ def train(
     encoded = _encode(recipe, corpus)
     held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
     with following(uri, recipe.name, recipe.training.epochs, on_epoch):
-        if isinstance(recipe.model, FitConfig):
+        if isinstance(recipe.model, HybridConfig):
+            train_hybrid(recipe, corpus, held_out, lake, uri, callbacks, train)
+        elif isinstance(recipe.model, FitConfig):
             fit_in_task(recipe, corpus, encoded, held_out, uri, callbacks)
         else:
             train_net(recipe, corpus, encoded, held_out, order_of(recipe, corpus), uri, callbacks)

@@ -51,7 +51,7 @@ def _check_fit(retrieval: Folder, ranker: Folder, config: dict[str, Any]) -> Non
 
 
 def _exported(run: Folder) -> list[str]:
-    names = run.child("export").names()
+    names = run.child("export").files()
     if not names:
         raise NotFoundError(f"run {run.uri} has no export: it does not exist or did not finish. Train it: shoal train")
     return names

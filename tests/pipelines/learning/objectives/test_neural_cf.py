@@ -53,7 +53,7 @@ def test_each_user_gets_the_withheld_item_of_their_kind(tmp_path: Path) -> None:
     scores = scorer.score_all(everyone)
     kinds = np.add.outer(np.arange(SIZE), np.arange(SIZE)) % 2 == 0
     assert scores[kinds].min() > scores[~kinds].max()
-    retriever = ExhaustiveRetriever(scorer)
+    retriever = ExhaustiveRetriever(scorer, by_user_id=True)
     rows, best = retriever.search(everyone, SIZE // 2)
     assert ((rows - np.arange(SIZE)[:, None]) % 2 == 0).all()
     np.testing.assert_allclose(best, -np.sort(-scores, axis=1)[:, : SIZE // 2])

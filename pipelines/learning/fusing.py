@@ -1,0 +1,136 @@
+"""Training a hybrid: every source on the same data, then their weights on validation users."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ray.train import UserCallback
+from scipy.optimize import minimize
+
+from cluster.console import say
+from cluster.lake import Lake
+from cluster.storage import Folder, join
+from models.errors import ConfigError
+from models.model_config import HybridConfig
+from models.retrievers.hybrid import SOURCES_FOLDER, HybridRetriever, save_fusion
+from models.retrievers.loading import load_sources
+from pipelines.learning.corpus import Corpus
+from pipelines.learning.export import export, save_retrieval
+from pipelines.learning.fitting.reporting import RunReporter
+from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
+from pipelines.learning.objectives.objective import HeldOut
+from pipelines.recipes import Recipe, load_recipe
+
+_CANDIDATES = 100
+_USERS_AT_A_TIME = 256
+_PENALTY = 1e-4
+_SHARED_FILES = ("items.parquet", "users.parquet", "popular.parquet")
+
+Train = Callable[..., Any]
+Cases = list[tuple[NDArray[np.float64], int]]
+"""For each validation user the features of their candidates, [num_candidates, num_features], and which is right."""
+
+
+def train_hybrid(
+    recipe: Recipe,
+    corpus: Corpus,
+    held_out: HeldOut | None,
+    lake: Lake,
+    uri: str,
+    callbacks: Sequence[UserCallback],
+    train: Train,
+) -> None:
+    """Train the sources as runs below this one, so that what was done of them is kept, and write `export/`."""
+    assert isinstance(recipe.model, HybridConfig)
+    if held_out is None:
+        raise ConfigError("a hybrid learns its weights on validation users, and there are none. Use another split.")
+    sources = {name: source_recipe(name, recipe) for name in recipe.model.sources}
+    runs = {name: train(source, lake, join(uri, "sources"), run_id=name).uri for name, source in sources.items()}
+    started = time.monotonic()
+
+    def write(out: Path) -> None:
+        for name, run in runs.items():
+            _copy(Folder(run).child("export"), out / SOURCES_FOLDER / name)
+        save_retrieval(out, recipe, corpus)
+        retriever = HybridRetriever(*load_sources(out, list(runs), corpus.items))
+        weights = learn_weights(retriever, held_out)
+        save_fusion(out, list(runs), weights.tolist())
+        score = ndcg_at_10(retriever.weighed(weights), held_out)
+        say(f"{recipe.name}: weights " + ", ".join(f"{n} {w:.2f}" for n, w in zip(runs, weights, strict=False)))
+        reporter = RunReporter(uri, callbacks)
+        reporter.record(1, len(held_out.examples), time.monotonic() - started, **{METRIC: score})
+
+    export(uri, write)
+
+
+def source_recipe(name: str, hybrid: Recipe) -> Recipe:
+    """A source's own recipe on the hybrid's split and seed; `ConfigError` for one that finds no candidates."""
+    recipe = load_recipe(name)
+    if recipe.model.kind in ("ranker", "hybrid"):
+        raise ConfigError(f"{name} cannot be a source of a hybrid. Use retrieval recipes in model.sources.")
+    features = replace(
+        recipe.features,
+        user_buckets=hybrid.features.user_buckets,
+        country_buckets=hybrid.features.country_buckets,
+        category_buckets=hybrid.features.category_buckets,
+    )
+    training = replace(recipe.training, validation_users=hybrid.training.validation_users)
+    return replace(recipe, features=features, split=hybrid.split, seed=hybrid.seed, training=training)
+
+
+def learn_weights(retriever: HybridRetriever, held_out: HeldOut) -> NDArray[np.float64]:
+    """Weights, none below 0, that make the held-out items likeliest among the candidates (multinomial logistic).
+
+    Content keeps half of the others' weight where nothing is known, however little it helps on average.
+    """
+    cases = validation_cases(retriever, held_out)
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total, slope = 0.0, np.zeros_like(weights)
+        for features, right in cases:
+            logits = features @ weights
+            chances = np.exp(logits - logits.max())
+            chances /= chances.sum()
+            total -= float(np.log(chances[right] + 1e-300))
+            slope += chances @ features - features[right]
+        num = max(len(cases), 1)
+        return total / num + _PENALTY * float(weights @ weights), slope / num + 2 * _PENALTY * weights
+
+    start = np.ones(retriever.num_features)
+    weights = np.asarray(minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start)).x, np.float64)
+    num_sources = retriever.num_sources
+    weights[num_sources:] = np.maximum(weights[num_sources:], 0.5 * weights[:num_sources].sum())
+    return weights
+
+
+def validation_cases(retriever: HybridRetriever, held_out: HeldOut) -> Cases:
+    """Candidates of each user without the seen ones, the held-out item always among them."""
+    cases: Cases = []
+    for start in range(0, len(held_out.examples), _USERS_AT_A_TIME):
+        part = slice(start, start + _USERS_AT_A_TIME)
+        examples, seen = held_out.examples.take(part), held_out.seen[part]
+        found = retriever.candidates(examples.users, _CANDIDATES + max(map(len, seen)))
+        rows = [
+            np.union1d(np.setdiff1d(items, barred), [target])
+            for items, barred, target in zip(found, seen, examples.items, strict=True)
+        ]
+        owner = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+        features = retriever.features(examples.users, owner, np.concatenate(rows))
+        parts = np.split(features, np.cumsum([len(r) for r in rows])[:-1])
+        cases += [
+            (block, int(np.searchsorted(r, target)))
+            for block, r, target in zip(parts, rows, examples.items, strict=True)
+        ]
+    return cases
+
+
+def _copy(export_of: Folder, target: Path) -> None:
+    for name in export_of.files():
+        if name not in _SHARED_FILES:
+            export_of.download(name, target / name)

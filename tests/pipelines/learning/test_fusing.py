@@ -1,0 +1,55 @@
+"""Weights of a hybrid: learned from validation users, with room left for content."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.errors import ConfigError
+from models.model_config import HybridConfig
+from models.retrievers.hybrid import HybridRetriever
+from pipelines.learning.examples import Examples
+from pipelines.learning.fusing import learn_weights, source_recipe, validation_cases
+from pipelines.learning.objectives.objective import HeldOut
+from pipelines.recipes import Recipe, load_recipe
+from tests.models.retrievers.test_hybrid import COUNTS, source, users
+
+
+def held_out(target: int, num: int = 20) -> HeldOut:
+    """Users who had items 3 to 5 and turn to `target`."""
+    batch = users(*[[3, 4, 5]] * num)
+    return HeldOut(Examples(batch, np.full(num, target)), [np.asarray([3, 4, 5])] * num)
+
+
+def test_the_source_that_is_right_gets_the_weight() -> None:
+    right, wrong = source("als", 1.0, [0, 1, 2]), source("sequence", 1.0, [2, 1, 0])
+    weights = learn_weights(HybridRetriever([right, wrong], COUNTS), held_out(target=0))
+    assert weights[0] > 1.0
+    assert weights[1] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_content_that_does_not_help_still_answers_where_nothing_is_known() -> None:
+    right, wrong = source("als", 1.0, [0, 1, 2]), source("content", 1.0, [2, 1, 0])
+    als, content, content_where_unknown = learn_weights(HybridRetriever([right, wrong], COUNTS), held_out(target=0))
+    assert content == pytest.approx(0.0, abs=1e-3)
+    assert content_where_unknown >= 0.5 * als > 0.5
+
+
+def test_candidates_hold_the_target_and_nothing_seen() -> None:
+    hybrid = HybridRetriever([source("als", 1.0, [0, 1, 2])], COUNTS)
+    for features, right in validation_cases(hybrid, held_out(target=7)):
+        assert len(features) == 5  # eight items, three of them seen
+        assert right == 4
+
+
+def test_sources_are_trained_as_the_hybrid_says() -> None:
+    hybrid = load_recipe("hybrid", ["split.protocol=time", "seed=5", "features.user_buckets=3"])
+    made = source_recipe("two_tower", hybrid)
+    assert (made.split.protocol, made.seed, made.features.user_buckets) == ("time", 5, 3)
+    assert made.features.history_length == load_recipe("two_tower").features.history_length
+
+
+@pytest.mark.parametrize("name", ["ranker", "hybrid"])
+def test_what_finds_no_candidates_is_no_source(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name} cannot be a source"):
+        source_recipe(name, Recipe("hybrid", HybridConfig()))
