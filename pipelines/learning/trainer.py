@@ -121,5 +121,7 @@ def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
                 seen.append(before[before != rows[at]])
         if len(seen) >= limit:
             break
+    if not columns:
+        return None
     examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()})
     return HeldOut(examples.take(slice(limit)), seen[:limit]) if len(examples) else None

@@ -73,10 +73,5 @@ def test_content_from_items_alone(ray_session: None, tmp_path: Path) -> None:
     [found] = recommender.retrieve([ann], 4, [{"a"}])
     assert [recommender.items.ids[row] for row in found.item_rows] == ["b", "c", "d"]
     assert len(recommender.popular(None, 4)) == 4
-
-
-def test_a_mistake_in_a_setting_is_told_as_one(ray_session: None, tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path / "lake"))
-    write_checkerboard(lake)
     with pytest.raises(ConfigError, match="cannot be loaded"):
         train(load_recipe("content", ["model.encoder=nowhere:Model"]), lake, str(tmp_path / "runs"))

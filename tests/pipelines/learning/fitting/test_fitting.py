@@ -183,6 +183,11 @@ def test_settings_follow_the_size_of_the_data() -> None:
     assert scaled(AlsConfig(), csr_matrix((0, 5))).factors == 1
 
 
+def test_what_is_recent_needs_an_order() -> None:
+    assert not load_recipe("item_knn").needs_order
+    assert load_recipe("item_knn", ["model.recency_half_life=5"]).needs_order
+
+
 def random_pairs(num_users: int, num_items: int, num_events: int) -> csr_matrix:
     """So many pairs, whichever."""
     at = np.arange(num_events, dtype=np.int64) * (num_users * num_items // num_events)
