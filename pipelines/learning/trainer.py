@@ -26,6 +26,7 @@ from pipelines.learning.net_training import train_net
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.progress_bar import OnEpoch, following
 from pipelines.learning.run_folder import begin, new_run_id, read_json, run_uri
+from pipelines.learning.scaling import scaled
 from pipelines.learning.split import VALIDATION
 from pipelines.recipes import Recipe, to_dict
 
@@ -57,8 +58,9 @@ def train(
     corpus = load_corpus(recipe, lake)
     if not corpus.ordered:
         recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
-    begin(uri, to_dict(recipe), corpus.snapshot)
     num_examples = int(corpus.items.counts.sum())
+    recipe = scaled(recipe, num_examples)
+    begin(uri, to_dict(recipe), corpus.snapshot)
     if num_examples == 0 and recipe.needs_events:
         raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
