@@ -11,9 +11,16 @@ from ray.data import Dataset
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from cluster.storage import join
 from models.errors import ShoalError
 from models.model_config import TableSizes
+from pipelines.learning.checkpoint_folders import (
+    RUN_NAME,
+    best_epoch,
+    checkpoint_at,
+    drop_broken_snapshot,
+    epochs_whole,
+    storage_uri,
+)
 from pipelines.learning.corpus import Corpus
 from pipelines.learning.examples import Order
 from pipelines.learning.export import export_net
@@ -21,6 +28,7 @@ from pipelines.learning.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.progress_bar import EpochLog
+from pipelines.learning.stopping import DiskFull, causes, error_of, no_room
 from pipelines.recipes import Recipe
 
 
@@ -55,12 +63,25 @@ def train_net(
     task, arguments = objective.expansion()
     stream = encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     loop = LoopConfig(recipe, objective, held_out, uri, int(corpus.items.counts.sum()))
+    drop_broken_snapshot(uri)
     result = _trainer(loop, stream, uri, callbacks).fit()
-    if result.error is not None or result.checkpoint is None:
-        run_id = uri.rpartition("/")[2]
-        raise ShoalError(f"run {run_id} failed: {result.error}. Resume it: shoal train --resume {run_id}")
-    best = result.checkpoint if held_out is None else result.get_best_checkpoint(objective.metric, "max")
-    export_net(recipe, corpus, known.sizes, best, uri)
+    _check(result, recipe, corpus, uri)
+    best = best_epoch(uri, None if held_out is None else objective.metric)
+    assert best is not None  # a run that reported no checkpoint has failed
+    export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), uri)
+
+
+def _check(result: ray.train.Result, recipe: Recipe, corpus: Corpus, uri: str) -> None:
+    """Raise what ended the run early, as the error a reader can act on."""
+    run_id = uri.rpartition("/")[2]
+    kept = next(iter(epochs_whole(uri)), 0)
+    if result.return_value is not None:
+        raise error_of(result.return_value, run_id, recipe.optimizer, kept, corpus.users.ids)
+    if result.error is None and kept:
+        return
+    if result.error is not None and any(map(no_room, causes(result.error))):
+        raise error_of(DiskFull("a file of the run", kept + 1, 0, "no space left"), run_id, recipe.optimizer, kept, [])
+    raise ShoalError(f"run {run_id} failed: {result.error}. Resume it: shoal train --resume {run_id}")
 
 
 def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
@@ -84,8 +105,8 @@ def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[
             num_workers=training.num_workers, use_gpu=gpu, resources_per_worker={"CPU": training.cpus_per_worker}
         ),
         run_config=RunConfig(
-            name="run",
-            storage_path=join(uri, "checkpoints"),
+            name=RUN_NAME,
+            storage_path=storage_uri(uri),
             failure_config=FailureConfig(max_failures=training.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=3, checkpoint_score_attribute=loop.objective.metric),
             callbacks=[EpochLog(uri), *callbacks],
