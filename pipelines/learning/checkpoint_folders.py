@@ -35,14 +35,12 @@ def epochs_whole(run_uri: str) -> list[int]:
     return [epoch for epoch in epochs if checkpoint_folder(run_uri, epoch).read("progress.json") is not None]
 
 
-def best_epoch(run_uri: str, metric: str | None) -> int | None:
-    """Of the epochs kept, the first of the highest score; the newest without a metric; None when none is kept."""
+def best_epoch(run_uri: str, metric: str) -> int | None:
+    """Of the epochs kept, the first of the highest score; the newest when none scored; None when none is kept."""
     kept = epochs_whole(run_uri)
-    if not kept or metric is None:
-        return kept[0] if kept else None
-    scores = {int(record["epoch"]): record[metric] for record in read_json(run_uri, "metrics.json") or []}
-    # NaN is below every score, as it is for the run itself.
-    return max(kept, key=lambda epoch: (scores.get(epoch, -1.0) if scores.get(epoch, 0.0) >= 0 else -1.0, -epoch))
+    scores = {int(record["epoch"]): float(record[metric]) for record in read_json(run_uri, "metrics.json") or []}
+    scored = [epoch for epoch in kept if scores.get(epoch, 0.0) > 0.0]  # not NaN either
+    return max(scored, key=lambda epoch: (scores[epoch], -epoch)) if scored else next(iter(kept), None)
 
 
 def checkpoint_at(run_uri: str, epoch: int) -> ray.train.Checkpoint:

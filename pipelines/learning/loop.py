@@ -186,7 +186,8 @@ class _Worker:
         """As many as the epochs before had, or an estimate before the first has ended."""
         if self._progress.steps_done:
             return self._progress.steps_done / self._progress.epochs_done
-        return max(self._config.num_examples / (self._recipe.training.batch_size * self._world), 1.0)
+        per_step: int = self._recipe.training.batch_size * self._world
+        return max(self._config.num_examples / per_step, 1.0)
 
     @torch.no_grad()
     def _validate(self, epoch: int) -> float:

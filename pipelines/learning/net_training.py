@@ -28,7 +28,9 @@ from pipelines.learning.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.progress_bar import EpochLog
+from pipelines.learning.source import Source
 from pipelines.learning.stopping import DiskFull, causes, error_of, no_room
+from pipelines.learning.warm_start import write_warm_start
 from pipelines.recipes import Recipe
 
 
@@ -54,19 +56,27 @@ def train_net(
     order: Order,
     uri: str,
     callbacks: Sequence[UserCallback],
+    num_examples: int,
+    source: Source | None = None,
 ) -> None:
-    """Train the recipe's net on encoded sequences and write the run's `export/`."""
+    """Train the recipe's net on the `num_examples` of encoded sequences and write the run's `export/`.
+
+    `source`: what a warm start begins from.
+    """
     known = Known(
         table_sizes(recipe, corpus), corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order
     )
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
     stream = encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
-    loop = LoopConfig(recipe, objective, held_out, uri, int(corpus.items.counts.sum()))
+    warm_start = ""
+    if source is not None and not epochs_whole(uri):
+        warm_start = write_warm_start(source, objective, corpus.items.ids, corpus.users.ids, recipe.seed, uri)
+    loop = LoopConfig(recipe, objective, held_out, uri, num_examples, warm_start)
     drop_broken_snapshot(uri)
     result = _trainer(loop, stream, uri, callbacks).fit()
     _check(result, recipe, corpus, uri)
-    best = best_epoch(uri, None if held_out is None else objective.metric)
+    best = best_epoch(uri, objective.metric)
     assert best is not None  # a run that reported no checkpoint has failed
     export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), uri)
 
