@@ -10,7 +10,7 @@ each shard knows its place, any number of workers can restore what any other num
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from models.errors import BundleError
 
-_PROGRESS = "progress.json"
+PROGRESS = "progress.json"
 _SEPARATOR = "|"
 _WHOLE = "whole"
 
@@ -43,8 +43,8 @@ def save(folder: Path, rank: int, world_size: int, model: Any, optimizer: Any, p
         save_progress(folder, world_size, progress)
 
 
-def save_shards(folder: Path, rank: int, model: Any, optimizer: Any) -> Path:
-    """Write this worker's part of the checkpoint; returns the file."""
+def save_shards(folder: Path, rank: int, model: Any, optimizer: Any) -> None:
+    """Write this worker's part of the checkpoint."""
     shards = {f"net|{key}": tensor for key, tensor in _shards(model.state_dict())}
     for name, state in optimizer.state_dict()["state"].items():
         shards |= {
@@ -52,9 +52,8 @@ def save_shards(folder: Path, rank: int, model: Any, optimizer: Any) -> Path:
         }
     # Whole tensors are equal on every worker; one copy is enough.
     own = {key: t for key, t in shards.items() if rank == 0 or not key.endswith(_SEPARATOR + _WHOLE)}
-    path = folder / f"rank-{rank}.safetensors"
-    save_file({key: t.detach().cpu().contiguous().clone() for key, t in own.items()}, path)
-    return path
+    moved = {key: t.detach().cpu().contiguous().clone() for key, t in own.items()}
+    save_file(moved, folder / f"rank-{rank}.safetensors")
 
 
 def save_whole(folder: Path, tensors: dict[str, Tensor], progress: Progress) -> None:
@@ -64,11 +63,10 @@ def save_whole(folder: Path, tensors: dict[str, Tensor], progress: Progress) -> 
     save_progress(folder, 1, progress)
 
 
-def save_progress(folder: Path, num_files: int, progress: Progress) -> Path:
-    """Write the file that makes a checkpoint whole, once all others are there; returns the file."""
-    path = folder / _PROGRESS
-    path.write_text(json.dumps({"num_files": num_files, **asdict(progress)}))
-    return path
+def save_progress(folder: Path, num_files: int, progress: Progress, record: Mapping[str, float] | None = None) -> None:
+    """Write the file that makes a checkpoint whole, once all others are there. `record`: the epoch's metrics."""
+    body = {"num_files": num_files, **asdict(progress), "record": record}
+    (folder / PROGRESS).write_text(json.dumps(body))
 
 
 class Reader:
@@ -76,7 +74,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         try:
-            body = json.loads((folder / _PROGRESS).read_bytes())
+            body = json.loads((folder / PROGRESS).read_bytes())
             self.progress = Progress(body["epochs_done"], body["best"], body["best_epoch"], body.get("steps_done", 0))
             paths = [folder / f"rank-{rank}.safetensors" for rank in range(body["num_files"])]
             self._files = [safe_open(path, framework="pt") for path in paths]

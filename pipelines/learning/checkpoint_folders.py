@@ -7,7 +7,8 @@ import json
 import ray.train
 
 from cluster.storage import Folder, filesystem, join
-from pipelines.learning.run_folder import read_json
+from pipelines.learning.checkpoint import PROGRESS
+from pipelines.learning.run_folder import read_json, write_json
 
 RUN_NAME = "run"
 _SNAPSHOT = "checkpoint_manager_snapshot.json"
@@ -32,7 +33,7 @@ def epochs_whole(run_uri: str) -> list[int]:
     """Epochs whose checkpoints are there and whole, newest first."""
     names = [name for name in _all(run_uri).names() if name.startswith("epoch-")]
     epochs = sorted((int(name.removeprefix("epoch-")) for name in names), reverse=True)
-    return [epoch for epoch in epochs if checkpoint_folder(run_uri, epoch).read("progress.json") is not None]
+    return [epoch for epoch in epochs if checkpoint_folder(run_uri, epoch).read(PROGRESS) is not None]
 
 
 def best_epoch(run_uri: str, metric: str) -> int | None:
@@ -51,6 +52,15 @@ def checkpoint_at(run_uri: str, epoch: int) -> ray.train.Checkpoint:
 def filesystem_path(uri: str) -> str:
     """An absolute path for a local folder, the address for any other."""
     return uri if "://" in uri and not uri.startswith("file://") else filesystem(uri)[1]
+
+
+def complete_records(run_uri: str) -> None:
+    """Put into `metrics.json` what checkpoints know of their epochs and it does not: its write may have failed."""
+    written = {int(record["epoch"]): record for record in read_json(run_uri, "metrics.json") or []}
+    known = {epoch: read_json(checkpoint_folder(run_uri, epoch).uri, PROGRESS) for epoch in epochs_whole(run_uri)}
+    lost = {epoch: body["record"] for epoch, body in known.items() if epoch not in written and body.get("record")}
+    if lost:
+        write_json(run_uri, "metrics.json", [record for _, record in sorted({**written, **lost}.items())])
 
 
 def remove(folder: Folder) -> None:

@@ -14,13 +14,24 @@ from cluster.storage import Folder, filesystem, is_local
 from pipelines.learning.agreement import Agreement, AllStop
 from pipelines.learning.checkpoint import Progress, save_progress, save_shards
 from pipelines.learning.checkpoint_folders import checkpoint_folder, remove
+from pipelines.learning.records import Record
 from pipelines.learning.stopping import DiskFull, no_room
 
 
 def write_checkpoint(
-    run_uri: str, rank: int, world_size: int, model: Any, optimizer: Any, progress: Progress, agreement: Agreement
+    run_uri: str,
+    rank: int,
+    world_size: int,
+    model: Any,
+    optimizer: Any,
+    progress: Progress,
+    agreement: Agreement,
+    record: Record | None = None,
 ) -> None:
-    """Write the checkpoint of `progress.epochs_done`. A full disk stops all workers, and nothing of it is left."""
+    """Write the checkpoint of `progress.epochs_done`, whose metrics are `record`.
+
+    A full disk stops all workers, and nothing of the checkpoint is left.
+    """
     folder = checkpoint_folder(run_uri, progress.epochs_done)
     try:
         with _noting_no_room(agreement, progress.epochs_done, rank), _into(folder) as local:
@@ -28,7 +39,7 @@ def write_checkpoint(
         agreement.anyone(False)
         if rank == 0:
             with _noting_no_room(agreement, progress.epochs_done, rank), _into(folder) as local:
-                save_progress(local, world_size, progress)
+                save_progress(local, world_size, progress, record)
         agreement.anyone(False)
     except AllStop:
         if rank == 0:

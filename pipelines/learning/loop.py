@@ -210,7 +210,14 @@ class _Worker:
 
     def _report(self, metrics: dict[str, float]) -> None:
         write_checkpoint(
-            self._config.run_uri, self._rank, self._world, self._model, self._optimizer, self._progress, self._agreement
+            self._config.run_uri,
+            self._rank,
+            self._world,
+            self._model,
+            self._optimizer,
+            self._progress,
+            self._agreement,
+            metrics,
         )
         storage = ray.train.get_context().get_storage()
         name = checkpoint_name(self._progress.epochs_done)

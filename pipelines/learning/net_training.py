@@ -17,6 +17,7 @@ from pipelines.learning.checkpoint_folders import (
     RUN_NAME,
     best_epoch,
     checkpoint_at,
+    complete_records,
     drop_broken_snapshot,
     epochs_whole,
     storage_uri,
@@ -73,25 +74,26 @@ def train_net(
     if source is not None and not epochs_whole(uri):
         warm_start = write_warm_start(source, objective, corpus.items.ids, corpus.users.ids, recipe.seed, uri)
     loop = LoopConfig(recipe, objective, held_out, uri, num_examples, warm_start)
-    drop_broken_snapshot(uri)
-    result = _trainer(loop, stream, uri, callbacks).fit()
-    _check(result, recipe, corpus, uri)
+    _fit(_trainer(loop, stream, uri, callbacks), recipe, corpus, uri)
     best = best_epoch(uri, objective.metric)
     assert best is not None  # a run that reported no checkpoint has failed
     export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), uri)
 
 
-def _check(result: ray.train.Result, recipe: Recipe, corpus: Corpus, uri: str) -> None:
-    """Raise what ended the run early, as the error a reader can act on."""
+def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> None:
+    """Run the workers to the end; what ends them early is raised as an error that says what to do."""
+    drop_broken_snapshot(uri)
+    complete_records(uri)
     run_id = uri.rpartition("/")[2]
-    kept = next(iter(epochs_whole(uri)), 0)
-    if result.return_value is not None:
-        raise error_of(result.return_value, run_id, recipe.optimizer, kept, corpus.users.ids)
-    if result.error is None and kept:
-        return
-    if result.error is not None and any(map(no_room, causes(result.error))):
-        raise error_of(DiskFull("a file of the run", kept + 1, 0, "no space left"), run_id, recipe.optimizer, kept, [])
-    raise ShoalError(f"run {run_id} failed: {result.error}. Resume it: shoal train --resume {run_id}")
+    try:
+        stopped = trainer.fit().return_value
+    except ray.train.TrainingFailedError as error:
+        if not any(map(no_room, causes(error))):
+            raise ShoalError(f"run {run_id} failed: {error}. Resume it: shoal train --resume {run_id}") from error
+        stopped = DiskFull("a file of the run", 0, 0, "no space left on device")
+    if stopped is not None:
+        kept = next(iter(epochs_whole(uri)), 0)
+        raise error_of(stopped, run_id, recipe.optimizer, kept, corpus.users.ids)
 
 
 def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:

@@ -23,7 +23,8 @@ def log_epoch(run_uri: str, record: Record) -> None:
         for name, value in record.items():
             if name != "epoch":
                 group = "speed" if name in SPEED else "validation" if name == score else "train"
-                writer.add_scalar(f"{group}/{name}", value, global_step=int(record["epoch"]))
+                tag = name.replace("@", "_at_")  # which TensorBoard does not take
+                writer.add_scalar(f"{group}/{tag}", value, global_step=int(record["epoch"]))
         writer.close()
         (written,) = Path(scratch).iterdir()
         folder = Folder(run_uri).child("tensorboard")

@@ -45,6 +45,6 @@ def test_each_epoch_is_an_event_file_in_order(tmp_path: Path) -> None:
     files = sorted((tmp_path / "tensorboard").iterdir())
     assert [path.name for path in files] == [f"events.out.tfevents.{n:010d}.shoal" for n in (1, 2, 3)]
     logged = scalars(files[1])
-    assert logged["validation/ndcg@10"] == (2, pytest.approx(0.3))
+    assert logged["validation/ndcg_at_10"] == (2, pytest.approx(0.3))
     assert logged["train/loss"] == (2, 0.5)
     assert {"speed/samples", "speed/samples_per_s", "speed/seconds"} <= logged.keys()

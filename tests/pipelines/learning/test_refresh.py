@@ -107,13 +107,13 @@ def test_after_a_vacuum_new_cannot_be_told_from_old(tmp_path: Path) -> None:
     table = DeltaTable(lake.table_uri(Table.INTERACTIONS))
     table.optimize.compact()
     table.vacuum(0, dry_run=False, enforce_retention_duration=False)
-    with pytest.raises(ConfigError, match="vacuumed, so what is new cannot be told. Train in full"):
+    with pytest.raises(ConfigError, match=r"vacuumed, so what is new cannot be told. Train in full"):
         fresh_events(lake.pinned(), versions)
 
 
 def test_the_last_run_is_the_finished_one_on_the_newest_data(tmp_path: Path) -> None:
     lake, recipe = Lake(str(tmp_path / "lake")), load_recipe("two_tower")
-    with pytest.raises(NotFoundError, match="no run of recipe two_tower.*Train in full first"):
+    with pytest.raises(NotFoundError, match=r"no run of recipe two_tower.*Train in full first"):
         last_run(str(tmp_path), recipe, lake)
     runs = {"old": (3, True, recipe), "new": (7, True, recipe), "unfinished": (9, False, recipe)}
     runs["wider"] = (9, True, load_recipe("two_tower", ["model.embedding_dim=8"]))

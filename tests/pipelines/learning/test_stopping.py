@@ -11,10 +11,16 @@ import torch
 from models.errors import DiskFullError, DivergenceError
 from pipelines.learning.agreement import Agreement, AllStop
 from pipelines.learning.checkpoint import Progress, Reader
-from pipelines.learning.checkpoint_folders import best_epoch, checkpoint_folder, drop_broken_snapshot, epochs_whole
+from pipelines.learning.checkpoint_folders import (
+    best_epoch,
+    checkpoint_folder,
+    complete_records,
+    drop_broken_snapshot,
+    epochs_whole,
+)
 from pipelines.learning.checkpoint_writing import write_checkpoint
 from pipelines.learning.pipeline import Done
-from pipelines.learning.run_folder import write_json
+from pipelines.learning.run_folder import read_json, write_json
 from pipelines.learning.stopping import DiskFull, Diverged, LossWatch, causes, error_of, first, no_room
 from pipelines.recipes import OptimizerConfig
 from tests.pipelines.learning.gloo_workers import one_worker, sharded
@@ -74,8 +80,8 @@ def test_a_diverged_run_says_where_and_what_to_do() -> None:
     for part in (
         "run-7 diverged: the loss is nan at epoch 2, step 31, worker 1 (its batch begins with users bob, row 9)",
         "The checkpoint of epoch 1 is whole",
-        "shoal train --resume run-7 --set optimizer.table_learning_rate=0.0125 --set optimizer.dense_learning_rate=0.00025",
-        "--set training.max_gradient_norm=1",
+        "shoal train --resume run-7 --set optimizer.table_learning_rate=0.0125 ",
+        "--set optimizer.dense_learning_rate=0.00025 --set training.max_gradient_norm=1",
     ):
         assert part in str(error)
 
@@ -119,6 +125,15 @@ def test_the_best_epoch_is_the_first_of_the_highest_score(tmp_path: Path) -> Non
     assert best_epoch(run, "auc") == 3
     write_json(run, "metrics.json", [{"epoch": epoch, "auc": 0.0} for epoch in scores])
     assert best_epoch(run, "auc") == 5
+
+
+def test_a_record_that_was_lost_is_read_from_its_checkpoint(tmp_path: Path) -> None:
+    run, records = str(tmp_path), [{"epoch": epoch, "loss": 1.0 / epoch} for epoch in (1, 2, 3)]
+    for record in records:
+        write_json(checkpoint_folder(run, int(record["epoch"])).uri, "progress.json", {"record": record})
+    write_json(run, "metrics.json", records[:1])
+    complete_records(run)
+    assert read_json(run, "metrics.json") == records
 
 
 @pytest.mark.parametrize(("content", "left"), [(b'{"a": 1}', True), (b'{"a": ', False), (b"", False)])
