@@ -55,7 +55,7 @@ def filesystem_path(uri: str) -> str:
 
 
 def complete_records(run_uri: str) -> None:
-    """Put into `metrics.json` what checkpoints know of their epochs and it does not: its write may have failed."""
+    """Put into `metrics.json` what checkpoints know of their epochs and it does not: the run may have died between."""
     written = {int(record["epoch"]): record for record in read_json(run_uri, "metrics.json") or []}
     known = {epoch: read_json(checkpoint_folder(run_uri, epoch).uri, PROGRESS) for epoch in epochs_whole(run_uri)}
     lost = {epoch: body["record"] for epoch, body in known.items() if epoch not in written and body.get("record")}

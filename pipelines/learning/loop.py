@@ -82,8 +82,8 @@ class _Worker:
 
     def restore(self) -> None:
         """Continue from the newest whole checkpoint, or begin from a warm start. A half-written one is passed over."""
-        for found in _reported(self._config.run_uri):
-            with found.as_directory() as folder:
+        for epoch in epochs_whole(self._config.run_uri):
+            with checkpoint_at(self._config.run_uri, epoch).as_directory() as folder:
                 try:
                     reader = checkpoint.Reader(Path(folder))
                 except BundleError as error:
@@ -253,12 +253,3 @@ def first_users(batch: Any) -> list[int]:
     """The first user rows of a batch that says whose it is: `batch.users` holds rows, or is a `UserBatch`."""
     users = getattr(batch, "users", ())
     return [int(row) for row in getattr(users, "user", users)[:_NUM_USERS_NAMED]]
-
-
-def _reported(run_uri: str) -> list[ray.train.Checkpoint]:
-    """Checkpoints of this run, newest first; those in its folder when Ray Train's list of them was lost."""
-    latest = ray.train.get_checkpoint()
-    if latest is None:
-        return [checkpoint_at(run_uri, epoch) for epoch in epochs_whole(run_uri)]
-    others = (r.checkpoint for r in reversed(ray.train.get_all_reported_checkpoints()))
-    return [latest, *(found for found in others if found.path != latest.path)]

@@ -10,6 +10,7 @@ import pyarrow as pa
 import ray
 import ray.data
 from ray.data import Dataset
+from ray.data.block import BlockAccessor
 
 from cluster.lake import Lake
 from models.errors import ConfigError, InputError
@@ -73,5 +74,6 @@ def with_training_events(encoded: Dataset) -> tuple[Dataset, int]:
 
 @ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
 def _trained_on(block: pa.Table) -> tuple[pa.Table, int]:
-    counts = [int((np.asarray(labels) == TRAIN).sum()) for labels in block["labels"].to_numpy()]
-    return block.filter(pa.array([count > 0 for count in counts], pa.bool_())), sum(counts)
+    sequences = BlockAccessor.for_block(block)  # it knows how Ray Data lays lists out in Arrow
+    counts = np.asarray([(np.asarray(labels) == TRAIN).sum() for labels in sequences.to_numpy("labels")], np.int64)
+    return sequences.take(pa.array(np.flatnonzero(counts))), int(counts.sum())

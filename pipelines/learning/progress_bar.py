@@ -11,6 +11,7 @@ from ray.train import UserCallback
 
 from cluster.console import progress
 from cluster.storage import Folder
+from pipelines.learning.checkpoint_folders import complete_records
 from pipelines.learning.curves import FILE as CURVES
 from pipelines.learning.curves import curves
 from pipelines.learning.records import SPEED
@@ -30,6 +31,7 @@ class EpochLog(UserCallback):
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
         """Replace the record of an epoch that was done again after a failure."""
         record = metrics[0]
+        complete_records(self._uri)
         earlier = [r for r in read_json(self._uri, "metrics.json") or [] if r["epoch"] < record["epoch"]]
         records = [*earlier, record]
         write_json(self._uri, "metrics.json", records)
