@@ -77,7 +77,13 @@ def train_net(
     _fit(_trainer(loop, stream, uri, callbacks), recipe, corpus, uri)
     best = best_epoch(uri, objective.metric)
     assert best is not None  # a run that reported no checkpoint has failed
-    export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), uri)
+    try:
+        export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), uri)
+    except OSError as error:
+        if not no_room(error):
+            raise
+        full = DiskFull("the export", best, 0, str(error))
+        raise error_of(full, uri.rpartition("/")[2], recipe.optimizer, best, []) from error
 
 
 def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> None:

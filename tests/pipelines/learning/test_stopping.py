@@ -13,10 +13,12 @@ from pipelines.learning.agreement import Agreement, AllStop
 from pipelines.learning.checkpoint import Progress, Reader
 from pipelines.learning.checkpoint_folders import (
     best_epoch,
+    checkpoint_at,
     checkpoint_folder,
     complete_records,
     drop_broken_snapshot,
     epochs_whole,
+    remove,
 )
 from pipelines.learning.checkpoint_writing import write_checkpoint
 from pipelines.learning.pipeline import Done
@@ -112,6 +114,22 @@ def test_a_full_disk_leaves_the_checkpoints_before_it_whole(tmp_path: Path) -> N
         filler.unlink()
         write_checkpoint(str(run), 0, 1, model, optimizer, Progress(2), Agreement())
         assert epochs_whole(str(run)) == [2, 1]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_on_s3_is_written_found_and_read(s3_endpoint: str) -> None:
+    _, model, optimizer = sharded("rowwise_adagrad")
+    run = "s3://shoal-test/runs/mine"
+    for epoch in (1, 2):
+        write_checkpoint(run, 0, 1, model, optimizer, Progress(epoch), Agreement(), {"epoch": epoch})
+    remove(checkpoint_folder(run, 1))
+    assert epochs_whole(run) == [2]
+    complete_records(run)
+    assert read_json(run, "metrics.json") == [{"epoch": 2}]
+    with checkpoint_at(run, 2).as_directory() as folder:
+        reader = Reader(Path(folder))
+        reader.restore(model, optimizer)
+    assert reader.progress == Progress(2)
 
 
 def test_the_best_epoch_is_the_first_of_the_highest_score(tmp_path: Path) -> None:
