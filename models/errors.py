@@ -6,6 +6,8 @@
     │   └── SchemaError           columns or types that do not fit a contract
     ├── BundleError               a bundle that is incomplete, altered, or of another feature spec
     ├── NotFoundError             a version, table or run that does not exist
+    ├── DivergenceError           a training run whose loss or weights are not numbers any more
+    ├── DiskFullError             a file that could not be written whole for want of room
     └── StoreError                the online store did not answer, or refused a write
 
 `assert` is kept for our own invariants; anything a user can cause is one of these.
@@ -36,6 +38,14 @@ class BundleError(ShoalError):
 
 class NotFoundError(ShoalError, LookupError):
     """A version, table or run that does not exist."""
+
+
+class DivergenceError(ShoalError):
+    """A loss or a weight is NaN or infinite. Going on would not mend it: the settings must change."""
+
+
+class DiskFullError(ShoalError):
+    """There was no room for a file. What was written before is whole."""
 
 
 class StoreError(ShoalError):

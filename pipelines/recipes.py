@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from models.errors import ConfigError
 from models.features import FeatureSpec
@@ -28,10 +28,20 @@ from pipelines.setting_checks import check_setting
 
 @dataclass(frozen=True, slots=True)
 class OptimizerConfig:
-    """Row-wise Adagrad, fused into the backward pass, for the tables; Adam for the dense layers."""
+    """AdamW for the dense layers; for the tables row-wise Adagrad, fused into the backward pass, or Adam.
+
+    `table_optimizer` `adam` steps whole tables on CPU, a copy on every worker: for tables of up to some 100,000
+    rows. On CUDA it is fused, and tables are sharded by rows or columns. `weight_decay` is of the dense layers.
+
+    Both learning rates rise from 0 over `warmup_steps`, and `cosine` or `linear` brings them to 0 by the last epoch.
+    """
 
     table_learning_rate: float = 0.05
     dense_learning_rate: float = 1e-3
+    table_optimizer: Literal["rowwise_adagrad", "adam"] = "rowwise_adagrad"
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,9 @@ class TrainingConfig:
     """How long and on what. `batch_size` and `shuffle_buffer` count examples a worker.
 
     `patience`: epochs without a better validation NDCG before the run ends; 0 never ends early.
+    `max_gradient_norm`: global norm of the dense layers' gradient that is not exceeded; 0 clips nothing. A fused table
+    has no gradient as a whole, so each element of what flows into it is cut to that size instead.
+    `precision`: `auto` is bfloat16 autocast of the dense layers on CUDA and float32 on CPU.
     """
 
     epochs: int = 3
@@ -49,6 +62,8 @@ class TrainingConfig:
     max_failures: int = 3
     patience: int = 2
     validation_users: int = 2_000
+    max_gradient_norm: float = 0.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

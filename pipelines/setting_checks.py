@@ -30,6 +30,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "model.recency_half_life": (0, 1e6),
     "optimizer.table_learning_rate": (0, 100),
     "optimizer.dense_learning_rate": (0, 100),
+    "optimizer.weight_decay": (0, 100),
+    "optimizer.warmup_steps": (0, 2**31),
     "training.epochs": (1, 10_000),
     "training.batch_size": (1, 2**24),
     "training.shuffle_buffer": (1, 2**31),
@@ -38,6 +40,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.max_failures": (0, 1_000),
     "training.patience": (0, 10_000),
     "training.validation_users": (0, 2**31),
+    "training.max_gradient_norm": (0, 1e9),
     "seed": (0, 2**63 - 1),
 }
 

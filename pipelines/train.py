@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from models.errors import ConfigError, NotFoundError
-from pipelines.learning.run_folder import read_json, run_uri
-from pipelines.recipes import RECIPES, Recipe, from_dict, load_recipe
+from pipelines.learning.run_folder import change_settings, read_json, run_uri
+from pipelines.overrides import apply_overrides
+from pipelines.recipes import RECIPES, Recipe, from_dict, load_recipe, to_dict
 from pipelines.session import data_session
+
+if TYPE_CHECKING:
+    from pipelines.learning.origin import Origin
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="A.B=C", help="override one setting of the recipe"
     )
     args_parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run, by its own recipe")
+    args_parser.add_argument(
+        "--from", dest="origin", metavar="RUN", help="begin from a finished run (id or folder) or a bundle folder"
+    )
+    args_parser.add_argument(
+        "--since", choices=["last"], help="train only on events newer than the last finished run (or than --from)"
+    )
     args_parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_places(args_parser, "lake", "runs")
     return run(args_parser, _train, argv)
@@ -32,11 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(args: argparse.Namespace) -> int:
     from pipelines.learning.trainer import train  # torch and TorchRec load only once the arguments are right
 
-    if args.resume and args.set:
-        raise ConfigError("--resume goes on by the run's own recipe. Leave out --set, or start a new run.")
-    recipe = _begun(run_uri(args.runs, args.resume)) if args.resume else load_recipe(args.recipe, args.set)
+    if args.resume and (args.origin or args.since):
+        raise ConfigError("--resume goes on from where the run began. Leave out --from and --since.")
+    lake = Lake(args.lake)
+    recipe = _begun(run_uri(args.runs, args.resume), args.set) if args.resume else load_recipe(args.recipe, args.set)
+    origin = None if args.resume else _origin(args, recipe, lake)
     with data_session():
-        done = train(recipe, Lake(args.lake), args.runs, run_id=args.resume)
+        done = train(recipe, lake, args.runs, run_id=args.resume, origin=origin)
     if args.json:
         print(json.dumps({"run_id": done.run_id, "uri": done.uri, "epochs": done.epochs}))
     else:
@@ -44,11 +57,26 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _begun(uri: str) -> Recipe:
+def _origin(args: argparse.Namespace, recipe: Recipe, lake: Lake) -> Origin | None:
+    from pipelines.learning.origin import Origin
+    from pipelines.learning.refresh import last_run
+
+    if args.origin is None and args.since is None:
+        return None
+    uri = run_uri(args.runs, args.origin) if args.origin else last_run(args.runs, recipe, lake)
+    return Origin(uri, refresh=args.since is not None)
+
+
+def _begun(uri: str, overrides: Sequence[str]) -> Recipe:
     config = read_json(uri, "config.json")
     if config is None:
         raise NotFoundError(f"there is no run {uri}. Look in the folder of runs, or train a new one: shoal train")
-    return from_dict(config)
+    if not overrides:
+        return from_dict(config)
+    # Through the recipe first: a setting that is newer than the run has its default.
+    changed = from_dict(apply_overrides(to_dict(from_dict(config)), overrides))
+    change_settings(uri, to_dict(changed))
+    return changed
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: An
     def write(out: Path) -> None:
         if isinstance(recipe.model, RankerConfig):
             save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0)
+            _save_vocabularies(out, corpus)  # a bundle has its retrieval run's; a warm start needs these
             return
         save_retrieval(out, recipe, corpus)
         if isinstance(recipe.model, NeuralCFConfig):
@@ -70,6 +71,10 @@ def export(run_uri: str, write: Callable[[Path], None]) -> None:
 def save_retrieval(out: Path, recipe: Recipe, corpus: Corpus) -> None:
     """What every retrieval bundle holds beside its retriever's own files."""
     describe_retriever(out, recipe.model.kind, recipe.features)
+    _save_vocabularies(out, corpus)
+    pq.write_table(popular_lists(corpus.popular, len(corpus.items)), out / POPULAR_FILE)
+
+
+def _save_vocabularies(out: Path, corpus: Corpus) -> None:
     corpus.items.save(out)
     pq.write_table(pa.table({"user_id": pa.array(corpus.users.ids, pa.string())}), out / USERS_FILE)
-    pq.write_table(popular_lists(corpus.popular, len(corpus.items)), out / POPULAR_FILE)

@@ -11,9 +11,17 @@ from ray.data import Dataset
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from cluster.storage import join
 from models.errors import ShoalError
 from models.model_config import TableSizes
+from pipelines.learning.checkpoint_folders import (
+    RUN_NAME,
+    best_epoch,
+    checkpoint_at,
+    complete_records,
+    drop_broken_snapshot,
+    epochs_whole,
+    storage_uri,
+)
 from pipelines.learning.corpus import Corpus
 from pipelines.learning.examples import Order
 from pipelines.learning.export import export_net
@@ -21,6 +29,9 @@ from pipelines.learning.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.progress_bar import EpochLog
+from pipelines.learning.source import Source
+from pipelines.learning.stopping import DiskFull, causes, error_of, no_room
+from pipelines.learning.warm_start import write_warm_start
 from pipelines.recipes import Recipe
 
 
@@ -46,21 +57,49 @@ def train_net(
     order: Order,
     uri: str,
     callbacks: Sequence[UserCallback],
+    num_examples: int,
+    source: Source | None = None,
 ) -> None:
-    """Train the recipe's net on encoded sequences and write the run's `export/`."""
+    """Train the recipe's net on the `num_examples` of encoded sequences and write the run's `export/`.
+
+    `source`: what a warm start begins from.
+    """
     known = Known(
         table_sizes(recipe, corpus), corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order
     )
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
     stream = encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
-    loop = LoopConfig(recipe, objective, held_out, uri, int(corpus.items.counts.sum()))
-    result = _trainer(loop, stream, uri, callbacks).fit()
-    if result.error is not None or result.checkpoint is None:
-        run_id = uri.rpartition("/")[2]
-        raise ShoalError(f"run {run_id} failed: {result.error}. Resume it: shoal train --resume {run_id}")
-    best = result.checkpoint if held_out is None else result.get_best_checkpoint(objective.metric, "max")
-    export_net(recipe, corpus, known.sizes, best, uri)
+    warm_start = ""
+    if source is not None and not epochs_whole(uri):
+        warm_start = write_warm_start(source, objective, corpus.items.ids, corpus.users.ids, recipe.seed, uri)
+    loop = LoopConfig(recipe, objective, held_out, uri, num_examples, warm_start)
+    _fit(_trainer(loop, stream, uri, callbacks), recipe, corpus, uri)
+    best = best_epoch(uri, objective.metric)
+    assert best is not None  # a run that reported no checkpoint has failed
+    try:
+        export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), uri)
+    except OSError as error:
+        if not no_room(error):
+            raise
+        full = DiskFull("the export", best, 0, str(error))
+        raise error_of(full, uri.rpartition("/")[2], recipe.optimizer, best, []) from error
+
+
+def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> None:
+    """Run the workers to the end; what ends them early is raised as an error that says what to do."""
+    drop_broken_snapshot(uri)
+    complete_records(uri)
+    run_id = uri.rpartition("/")[2]
+    try:
+        stopped = trainer.fit().return_value
+    except ray.train.TrainingFailedError as error:
+        if not any(map(no_room, causes(error))):
+            raise ShoalError(f"run {run_id} failed: {error}. Resume it: shoal train --resume {run_id}") from error
+        stopped = DiskFull("a file of the run", 0, 0, "no space left on device")
+    if stopped is not None:
+        kept = next(iter(epochs_whole(uri)), 0)
+        raise error_of(stopped, run_id, recipe.optimizer, kept, corpus.users.ids)
 
 
 def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
@@ -84,8 +123,8 @@ def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[
             num_workers=training.num_workers, use_gpu=gpu, resources_per_worker={"CPU": training.cpus_per_worker}
         ),
         run_config=RunConfig(
-            name="run",
-            storage_path=join(uri, "checkpoints"),
+            name=RUN_NAME,
+            storage_path=storage_uri(uri),
             failure_config=FailureConfig(max_failures=training.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=3, checkpoint_score_attribute=loop.objective.metric),
             callbacks=[EpochLog(uri), *callbacks],

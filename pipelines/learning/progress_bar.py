@@ -1,4 +1,4 @@
-"""The driver's view of a run in progress: a bar that follows `live.json`, and a line an epoch."""
+"""The driver's view of a run in progress: how its tables lie, a bar that follows `live.json`, and a line an epoch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from typing import Any
 from ray.train import UserCallback
 
 from cluster.console import progress
+from cluster.storage import Folder
+from pipelines.learning.checkpoint_folders import complete_records
+from pipelines.learning.curves import FILE as CURVES
+from pipelines.learning.curves import curves
+from pipelines.learning.records import SPEED
 from pipelines.learning.run_folder import read_json, write_json
+from pipelines.learning.tensorboard_log import log_epoch
 
 OnEpoch = Callable[[dict[str, float]], None]
 _POLL_S = 0.5
 
 
 class EpochLog(UserCallback):
-    """Adds each epoch's metrics to the run's `metrics.json`. Runs in Ray Train's controller."""
+    """Adds each epoch to `metrics.json`, TensorBoard's files and the curves. Runs in Ray Train's controller."""
 
     def __init__(self, run_uri: str) -> None:
         self._uri = run_uri
@@ -25,8 +31,12 @@ class EpochLog(UserCallback):
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
         """Replace the record of an epoch that was done again after a failure."""
         record = metrics[0]
+        complete_records(self._uri)
         earlier = [r for r in read_json(self._uri, "metrics.json") or [] if r["epoch"] < record["epoch"]]
-        write_json(self._uri, "metrics.json", [*earlier, record])
+        records = [*earlier, record]
+        write_json(self._uri, "metrics.json", records)
+        log_epoch(self._uri, record)
+        Folder(self._uri).write(CURVES, curves(records))
 
 
 @contextmanager
@@ -43,11 +53,14 @@ def following(run_uri: str, name: str, epochs: int, on_epoch: OnEpoch | None) ->
 
 
 def _follow(run_uri: str, name: str, epochs: int, on_epoch: OnEpoch | None, stop: threading.Event) -> None:
-    shown = 0
+    shown, planned = 0, False
     with progress() as bar:
         task = bar.add_task(f"{name}: starting", total=None)
         while True:
             last = stop.wait(_POLL_S)
+            if not planned and (plan := Folder(run_uri).read("sharding.txt")) is not None:
+                planned = True
+                bar.console.print(plan.decode(), highlight=False)
             for record in (read_json(run_uri, "metrics.json") or [])[shown:]:
                 shown += 1
                 bar.console.print(_line(name, epochs, record))
@@ -63,8 +76,7 @@ def _follow(run_uri: str, name: str, epochs: int, on_epoch: OnEpoch | None, stop
 
 
 def _line(name: str, epochs: int, record: dict[str, float]) -> str:
-    known = ("epoch", "loss", "samples", "samples_per_s", "seconds")
-    score = "  ".join(f"{key} {value:.4f}" for key, value in record.items() if key not in known)
+    score = "  ".join(f"{key} {value:.4f}" for key, value in record.items() if key not in (*SPEED, "epoch", "loss"))
     loss = f"loss {record['loss']:.4f}  " if "loss" in record else ""
     return (
         f"{name} epoch {record['epoch']:.0f}/{epochs}  {loss}{score}  "

@@ -1,9 +1,11 @@
 """The folder of one training run.
 
 config.json     the whole recipe                 data.json      the data it was trained on
+origin.json     what a warm start began from     changes.json   settings changed when it was resumed
 sharding.txt    how the tables were sharded      live.json      samples of the epoch in progress
-metrics.json    one record an epoch              export/        the files of a bundle, once the run has finished
-checkpoints/    written by Ray Train, one an epoch
+metrics.json    one record an epoch              curves.svg     loss and validation score by epoch
+tensorboard/    event files                      checkpoints/   written by the workers, one an epoch
+export/         the files of a bundle, once the run has finished
 """
 
 from __future__ import annotations
@@ -48,6 +50,32 @@ def begin(uri: str, config: dict[str, Any], data: dict[str, Any]) -> None:
             changed = ", ".join(sorted(key for key in {*begun, *body} if begun.get(key) != body.get(key)))
             raise ConfigError(f"run {uri} was begun with other {what} (not the same: {changed}). Start a new run.")
         write_json(uri, name, body)
+
+
+def change_settings(uri: str, config: dict[str, Any]) -> None:
+    """Go on under other settings: `config.json` becomes `config`, and `changes.json` says what was changed when.
+
+    `ConfigError` for anything but the optimizer's rates and how training runs: the rest decides what the weights mean.
+    """
+    before = read_json(uri, "config.json")
+    other = [key for key in config if key not in ("optimizer", "training") and config[key] != before.get(key)]
+    if config["optimizer"]["table_optimizer"] != before["optimizer"].get("table_optimizer", "rowwise_adagrad"):
+        other.append("optimizer.table_optimizer")
+    if other:
+        raise ConfigError(
+            f"--resume goes on by the run's own recipe; {', '.join(other)} cannot change. Set optimizer.* rates or "
+            "training.*, or start a new run (--from takes over what fits)."
+        )
+    changed = {
+        f"{part}.{name}": [before[part].get(name), value]
+        for part in ("optimizer", "training")
+        for name, value in config[part].items()
+        if value != before[part].get(name)
+    }
+    after_epoch = max((int(record["epoch"]) for record in read_json(uri, "metrics.json") or []), default=0)
+    entry = {"after_epoch": after_epoch, "changed": changed}
+    write_json(uri, "changes.json", [*(read_json(uri, "changes.json") or []), entry])
+    write_json(uri, "config.json", config)
 
 
 def write_live(uri: str, epoch: int, samples: int, total: int) -> None:

@@ -1,57 +1,126 @@
-"""A net over several workers: TorchRec's planner shards the tables, DDP copies the dense layers."""
+"""A net over several workers: TorchRec's planner shards the tables, DDP copies the dense layers.
+
+What the planner may choose from depends on the optimizer, since a checkpoint must fit any number of workers:
+
+    row-wise Adagrad        whole tables, or rows of them where the kernel can (CUDA). Not columns: each column shard
+                            would keep a state a row of its own, and no other cut could take those over.
+                            Not data-parallel: that has no fused kernel.
+    Adam, fused (CUDA)      whole tables, rows or columns: its states lie beside the weights, element by element.
+    Adam on CPU             data-parallel with the dense kernel, the only one that has Adam there.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torchrec.distributed import DistributedModelParallel
-from torchrec.distributed.model_parallel import get_default_sharders
+from torchrec.distributed.embedding import EmbeddingCollectionSharder
+from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
 from torchrec.distributed.planner.types import ParameterConstraints
 from torchrec.distributed.types import ShardingType
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
-from torchrec.optim.keyed import CombinedOptimizer, KeyedOptimizerWrapper
-from torchrec.optim.optimizers import in_backward_optimizer_filter
 from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 
-from pipelines.recipes import OptimizerConfig
+from pipelines.recipes import OptimizerConfig, TrainingConfig
 
-# Not data-parallel, which has no fused kernel; these take their step inside the backward pass. Not by columns: each
-# shard would have a row-wise Adagrad state of its own, which another number of workers could not take over. By
-# rows is CUDA's alone.
-_SHARDING = [ShardingType.ROW_WISE.value, ShardingType.TABLE_WISE.value]
+_WHOLE = [ShardingType.TABLE_WISE.value]
+_ROWS = [ShardingType.ROW_WISE.value]
+_COLUMNS = [ShardingType.COLUMN_WISE.value]
+_NARROWEST = 32
 
 
-def shard(net: nn.Module, optimizer: OptimizerConfig, device: torch.device) -> DistributedModelParallel:
-    """The net under `DistributedModelParallel`, on the process group of this worker; the same plan on every worker."""
+def shard(
+    net: nn.Module, optimizer: OptimizerConfig, training: TrainingConfig, device: torch.device, local_world: int = 0
+) -> DistributedModelParallel:
+    """The net under `DistributedModelParallel`, on the process group of this worker; the same plan on every worker.
+
+    `local_world`: workers on this host; 0 for all of them.
+    """
+    cuda = device.type == "cuda"
     tables: nn.Module = net.tables  # type: ignore[assignment]
-    apply_optimizer_in_backward(RowWiseAdagrad, tables.parameters(), {"lr": optimizer.table_learning_rate})
-    configs = tables.embedding_bag_configs if hasattr(tables, "embedding_bag_configs") else tables.embedding_configs
-    names = [config.name for config in configs()]  # type: ignore[operator]
+    if optimizer.table_optimizer == "adam" and not cuda:
+        return distribute(net, device, [ShardingType.DATA_PARALLEL.value], training, local_world)
+    adam = optimizer.table_optimizer == "adam"
+    in_backward = torch.optim.Adam if adam else RowWiseAdagrad
+    apply_optimizer_in_backward(in_backward, tables.parameters(), {"lr": optimizer.table_learning_rate})
+    types = _WHOLE + (_ROWS if cuda else []) + (_COLUMNS if adam else [])
+    return distribute(net, device, types, training, local_world)
+
+
+def distribute(
+    net: nn.Module,
+    device: torch.device,
+    sharding_types: list[str],
+    training: TrainingConfig,
+    local_world: int = 0,
+    narrowest: int = _NARROWEST,
+) -> DistributedModelParallel:
+    """Plan among these sharding types and wrap. Elements of gradients into fused tables are cut as `training` says.
+
+    `narrowest`: fewest columns of a shard.
+    """
     world = dist.get_world_size()
+    local = local_world if local_world and world % local_world == 0 else world
+    memory = {"hbm_cap": torch.cuda.get_device_properties(device).total_memory} if device.type == "cuda" else {}
+    cut = ParameterConstraints(sharding_types=sharding_types, min_partition=narrowest)
     planner = EmbeddingShardingPlanner(
-        topology=Topology(world_size=world, compute_device=device.type, local_world_size=world),
-        constraints={name: ParameterConstraints(sharding_types=_SHARDING) for name in names},
+        topology=Topology(world_size=world, compute_device=device.type, local_world_size=local, **memory),
+        batch_size=training.batch_size,
+        constraints=dict.fromkeys(_table_names(net), cut),
     )
-    sharders = get_default_sharders()
+    largest = training.max_gradient_norm
+    fused: dict[str, Any] | None = {"gradient_clipping": True, "max_gradient": largest} if largest else None
+    sharders = [EmbeddingBagCollectionSharder(fused_params=fused), EmbeddingCollectionSharder(fused_params=fused)]
     plan = planner.collective_plan(net, sharders, dist.GroupMember.WORLD)
     return DistributedModelParallel(net, device=device, plan=plan, sharders=sharders)
 
 
-def optimizer_of(model: DistributedModelParallel, config: OptimizerConfig) -> CombinedOptimizer:
-    """Adam for the dense layers beside the tables' fused optimizer."""
-    dense = dict(in_backward_optimizer_filter(model.named_parameters()))
-    adam = KeyedOptimizerWrapper(dense, lambda params: torch.optim.Adam(params, lr=config.dense_learning_rate))
-    adam.init_state()  # so that a checkpoint has a place to be restored into
-    return CombinedOptimizer([model.fused_optimizer, adam])
-
-
 def describe_plan(model: DistributedModelParallel) -> str:
-    """One line: each table and how it is sharded."""
-    parts = [
-        f"{table} {spec.sharding_type}/{spec.compute_kernel}"
-        for module in model.plan.plan.values()
-        for table, spec in module.items()
-    ]
-    return ", ".join(parts)
+    """A line a table: how it is sharded and which rank holds what, and a line a rank with its bytes of weights."""
+    lines, held = [], dict.fromkeys(range(dist.get_world_size()), 0)
+    for path, module in model.plan.plan.items():
+        shapes = _shapes(model.module.get_submodule(path))
+        for table, spec in module.items():
+            rows, dim, element_bytes = shapes[table]
+            if spec.sharding_spec is None:
+                places = [(rank, 0, 0, rows, dim) for rank in held]
+            else:
+                places = [
+                    (shard.placement.rank(), *shard.shard_offsets, *shard.shard_sizes)
+                    for shard in spec.sharding_spec.shards
+                ]
+            for rank, _, _, height, width in places:
+                held[rank] += height * width * element_bytes
+            where = "; ".join(_place(place, rows, dim) for place in places)
+            lines.append(f"{table} {spec.sharding_type}/{spec.compute_kernel}  {rows:,} × {dim}: {where}")
+    return "\n".join([*lines, *(f"rank {rank}: {size / 1e6:,.1f} MB of tables" for rank, size in held.items())])
+
+
+def _place(place: tuple[int, ...], rows: int, dim: int) -> str:
+    rank, top, left, height, width = place
+    cut = f" rows {top:,}-{top + height - 1:,}" if height < rows else ""
+    cut += f" columns {left}-{left + width - 1}" if width < dim else ""
+    return f"rank {rank}{cut}"
+
+
+def _table_names(net: nn.Module) -> list[str]:
+    return [config.name for config in _configs(net.tables)]
+
+
+def _configs(tables: Any) -> Any:
+    return tables.embedding_bag_configs() if hasattr(tables, "embedding_bag_configs") else tables.embedding_configs()
+
+
+def _shapes(tables: Any) -> dict[str, tuple[int, int, int]]:
+    """Rows, width and bytes an element of each table of a sharded module."""
+    found = {}
+    for name, weight in tables.state_dict().items():
+        local = weight.metadata() if hasattr(weight, "local_shards") else None
+        rows, dim = local.size if local else weight.shape
+        dtype = local.tensor_properties.dtype if local else weight.dtype
+        found[name.split(".")[-2]] = (rows, dim, dtype.itemsize)
+    return found

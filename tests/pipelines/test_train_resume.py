@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from models.errors import ConfigError
-from pipelines.learning.run_folder import begin, read_json
+from pipelines.learning.run_folder import begin, change_settings, read_json, write_json
+from pipelines.recipes import load_recipe, to_dict
 from pipelines.train import main
 
 DATA: dict[str, Any] = {"versions": {"interactions": 3}, "num_users": 5}
@@ -39,10 +40,29 @@ def test_other_recipe_or_data_is_another_run(
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--resume", "nothing"], "there is no run"), (["--resume", "nothing", "--set", "seed=1"], "own recipe")],
+    [(["--resume", "nothing"], "there is no run"), (["--resume", "nothing", "--since", "last"], "Leave out --from")],
 )
 def test_the_command_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     assert main(["--runs", str(tmp_path), "--lake", str(tmp_path), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_rates_and_the_course_of_training_may_change_on_the_way(tmp_path: Path) -> None:
+    uri = str(tmp_path)
+    write_json(uri, "config.json", to_dict(load_recipe("two_tower")))
+    write_json(uri, "metrics.json", [{"epoch": 1}, {"epoch": 2}])
+    change_settings(uri, to_dict(load_recipe("two_tower", ["optimizer.weight_decay=0.1", "training.num_workers=4"])))
+    assert read_json(uri, "config.json")["training"]["num_workers"] == 4
+    changed = {"optimizer.weight_decay": [0.0, 0.1], "training.num_workers": [2, 4]}
+    assert read_json(uri, "changes.json") == [{"after_epoch": 2, "changed": changed}]
+
+
+@pytest.mark.parametrize("setting", ["seed=1", "model.embedding_dim=8", "optimizer.table_optimizer=adam"])
+def test_what_the_weights_mean_may_not_change(tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str) -> None:
+    before = to_dict(load_recipe("two_tower"))
+    write_json(str(tmp_path / "mine"), "config.json", before)
+    assert main(["--runs", str(tmp_path), "--lake", str(tmp_path), "--resume", "mine", "--set", setting]) == 2
+    assert "own recipe" in capsys.readouterr().err
+    assert read_json(str(tmp_path / "mine"), "config.json") == before

@@ -16,7 +16,7 @@ from models.events import INTERACTIONS, EventType
 from models.tables import Table
 
 SIZE = 40
-_START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def item(n: int) -> str:
@@ -34,7 +34,7 @@ def write_checkerboard(lake: Lake) -> int:
     rows = []
     for n in range(SIZE):
         for step in range(SIZE // 2):
-            moment = _START + timedelta(minutes=step * SIZE + n)
+            moment = START + timedelta(minutes=step * SIZE + n)
             rows.append(
                 {
                     "interaction_id": f"{n}-{step}",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
 
 from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
@@ -19,13 +22,17 @@ from pipelines.learning.checkpoint import Progress, Reader, save
 from pipelines.learning.examples import Examples, examples_of
 from pipelines.learning.objectives.objective import Known
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
-from pipelines.learning.sharding import optimizer_of, shard
-from pipelines.recipes import OptimizerConfig
+from pipelines.learning.optimizing import optimizer_of
+from pipelines.learning.sharding import describe_plan, distribute, shard
+from pipelines.recipes import OptimizerConfig, TrainingConfig
 
 NUM_ITEMS = 40
 EMBEDDING_DIM = 8
 SPEC = FeatureSpec(history_length=3, country_buckets=4, category_buckets=8)
 SIZES = TableSizes(users=30, items=NUM_ITEMS, countries=4, categories=8)
+CPU = torch.device("cpu")
+BY_COLUMNS = "columns"
+"""In place of a table optimizer: element-wise Adagrad over tables that are cut by columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +41,63 @@ class Job:
 
     target: Path
     source: Path | None = None
+    tables: str = "rowwise_adagrad"
 
 
 def run_jobs(world: int, jobs: Sequence[Job]) -> None:
-    """Do the jobs one after another in a group of `world` processes."""
+    """Do the jobs one after another in a group of `world` processes; a group of one is this process."""
+    if world == 1:
+        with one_worker():
+            for job in jobs:
+                _do(0, 1, job)
+        return
+    mp.spawn(_enter, args=(world, _free_port(), jobs), nprocs=world)
+
+
+@contextmanager
+def one_worker() -> Iterator[None]:
+    """This process as a group of one."""
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{_free_port()}", rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def sharded(
+    tables: str, training: TrainingConfig | None = None, optimizer: OptimizerConfig | None = None
+) -> tuple[TwoTowerObjective, Any, Any]:
+    """An objective, its net over this process group, and the optimizer."""
+    training = training or TrainingConfig()
+    objective = _objective()
+    net = objective.build("cpu")
+    config = optimizer or OptimizerConfig()
+    if tables == BY_COLUMNS:
+        apply_optimizer_in_backward(torch.optim.Adagrad, net.tables.parameters(), {"lr": 0.05})
+        model = distribute(net, CPU, ["column_wise"], training, narrowest=EMBEDDING_DIM // 2)
+    else:
+        config = replace(config, table_optimizer=tables)
+        model = shard(net, config, training, CPU)
+    return objective, model, optimizer_of(model, config, training)
+
+
+def examples(rng: np.random.Generator, size: int = 16) -> Examples:
+    """Examples of users, items and histories drawn from `rng`."""
+    return examples_of(
+        {
+            "user": rng.integers(0, SIZES.users, size),
+            "country": rng.integers(0, SIZES.countries, size),
+            "now_us": np.zeros(size, np.int64),
+            "item": rng.integers(0, NUM_ITEMS, size),
+            "history": rng.integers(-1, NUM_ITEMS, (size, SPEC.history_length)),
+        }
+    )
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    mp.spawn(_enter, args=(world, port, jobs), nprocs=world)
+        return int(probe.getsockname()[1])
 
 
 def _enter(rank: int, world: int, port: int, jobs: Sequence[Job]) -> None:
@@ -58,14 +114,12 @@ def _enter(rank: int, world: int, port: int, jobs: Sequence[Job]) -> None:
 
 def _do(rank: int, world: int, job: Job) -> None:
     torch.manual_seed(1 if job.source is None else 99)
-    objective = _objective()
-    model = shard(objective.build("cpu"), OptimizerConfig(), torch.device("cpu"))
-    optimizer = optimizer_of(model, OptimizerConfig())
-    progress = Progress(3, 0.5, 2)
+    objective, model, optimizer = sharded(job.tables)
+    progress = Progress(3, 0.5, 2, 12)
     if job.source is None:
         rng = np.random.default_rng(rank)
         for _ in range(2):
-            inputs = objective.inputs(_examples(rng), rng)
+            inputs = objective.inputs(examples(rng), rng)
             optimizer.zero_grad()
             objective.losses(model, inputs).mean().backward()
             optimizer.step()
@@ -74,6 +128,8 @@ def _do(rank: int, world: int, job: Job) -> None:
         reader.restore(model, optimizer)
         progress = reader.progress
     save(job.target, rank, world, model, optimizer, progress)
+    if rank == 0:
+        (job.target / "sharding.txt").write_text(describe_plan(model))
 
 
 def _objective() -> TwoTowerObjective:
@@ -81,15 +137,3 @@ def _objective() -> TwoTowerObjective:
     features = item_features(SPEC, categories, np.arange(NUM_ITEMS), np.full(NUM_ITEMS, -1))
     config = TwoTowerConfig(embedding_dim=EMBEDDING_DIM, hidden_dim=8)
     return TwoTowerObjective(config, Known(SIZES, features, np.arange(NUM_ITEMS), SPEC))
-
-
-def _examples(rng: np.random.Generator, size: int = 16) -> Examples:
-    return examples_of(
-        {
-            "user": rng.integers(0, SIZES.users, size),
-            "country": rng.integers(0, SIZES.countries, size),
-            "now_us": np.zeros(size, np.int64),
-            "item": rng.integers(0, NUM_ITEMS, size),
-            "history": rng.integers(-1, NUM_ITEMS, (size, SPEC.history_length)),
-        }
-    )

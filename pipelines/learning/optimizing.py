@@ -1,0 +1,72 @@
+"""The optimizers of a run as one, and its learning rates over time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torchrec.distributed import DistributedModelParallel
+from torchrec.optim.clipping import GradientClipping, GradientClippingOptimizer
+from torchrec.optim.keyed import CombinedOptimizer, KeyedOptimizer, KeyedOptimizerWrapper
+from torchrec.optim.optimizers import in_backward_optimizer_filter
+
+from pipelines.recipes import OptimizerConfig, TrainingConfig
+
+_TABLES = "tables."
+
+
+def optimizer_of(
+    model: DistributedModelParallel, config: OptimizerConfig, training: TrainingConfig
+) -> CombinedOptimizer:
+    """AdamW for the dense layers beside the tables' optimizer: fused, or Adam where their kernel is dense.
+
+    The gradients that reach an optimizer as a whole (not those of fused tables) are clipped by their global norm.
+    """
+    outside = dict(in_backward_optimizer_filter(model.named_parameters()))
+    tables = {name: weight for name, weight in outside.items() if name.startswith(_TABLES)}
+    dense = {name: weight for name, weight in outside.items() if name not in tables}
+    parts = []
+    if tables:
+        parts.append(_adam(tables, config.table_learning_rate, 0.0))
+    if dense:
+        parts.append(_adam(dense, config.dense_learning_rate, config.weight_decay))
+    stepped: KeyedOptimizer = CombinedOptimizer(parts)
+    if training.max_gradient_norm:
+        stepped = GradientClippingOptimizer(stepped, GradientClipping.NORM, training.max_gradient_norm)
+    return CombinedOptimizer([model.fused_optimizer, stepped])
+
+
+def _adam(weights: dict[str, Any], learning_rate: float, weight_decay: float) -> KeyedOptimizerWrapper:
+    adam = KeyedOptimizerWrapper(weights, lambda params: torch.optim.AdamW(params, lr=learning_rate, weight_decay=0.0))
+    adam.init_state()  # so that a checkpoint has a place to be restored into; it is a step, so nothing decays yet
+    for group in adam.param_groups:
+        group["weight_decay"] = weight_decay
+    return adam
+
+
+class LearningRates:
+    """Sets the rates of all parameter groups, fused tables' among them, before each step."""
+
+    def __init__(self, optimizer: CombinedOptimizer, config: OptimizerConfig, epochs: int) -> None:
+        self._groups = list(optimizer.param_groups)
+        self._full = [float(group["lr"]) for group in self._groups]
+        self._config, self._epochs = config, epochs
+
+    def set(self, step: int, epochs_done: float) -> float:
+        """Rates for a step (from 0, over all epochs) when `epochs_done` are behind; returns the share of the full."""
+        share = rate_share(self._config, step, epochs_done / self._epochs)
+        for group, full in zip(self._groups, self._full, strict=True):
+            group["lr"] = full * share
+        return share
+
+
+def rate_share(config: OptimizerConfig, step: int, done: float) -> float:
+    """Share of the full learning rate at a step (from 0) when `done` of the run, 0 to 1, is behind it.
+
+    `cosine` is half a wave (Loshchilov and Hutter, 2017, section 3, without restarts).
+    """
+    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    done = min(done, 1.0)
+    falling = {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1.0 + math.cos(math.pi * done))}
+    return warm * falling[config.schedule]

@@ -1,0 +1,87 @@
+"""Rows go over by id: an old id keeps its row's values wherever its row is now, a new one starts fresh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from models.errors import ConfigError
+from pipelines.learning.source import Source
+from pipelines.learning.warm_start import carry, rows_before, tally, warm_tensors
+
+IDS = st.lists(st.text("abcdef", min_size=1, max_size=2), unique=True, max_size=20)
+ITEMS, USERS, TOWER = "tables.embeddings.item_table.weight", "tables.embeddings.user_table.weight", "tower.0.weight"
+
+
+@given(IDS, IDS, st.integers(0, 3))
+def test_every_old_id_keeps_its_row(old_ids: list[str], new_ids: list[str], num_extra: int) -> None:
+    old = torch.arange(2.0 * (len(old_ids) + num_extra)).view(-1, 2)
+    fresh = -1 - torch.arange(2.0 * (len(new_ids) + num_extra)).view(-1, 2)
+    carried = carry(old, fresh, rows_before(old_ids, new_ids, num_extra))
+    assert carried.shape == fresh.shape
+    for row, new_id in enumerate(new_ids):
+        expected = old[old_ids.index(new_id)] if new_id in old_ids else fresh[row]
+        assert torch.equal(carried[row], expected)
+    assert torch.equal(carried[len(new_ids) :], old[len(old_ids) :])
+
+
+def test_a_tally_counts_ids() -> None:
+    assert tally(["a", "b", "c"], ["c", "d", "a"]) == {"carried": 2, "new": 1, "gone": 1}
+
+
+@pytest.fixture
+def source() -> Source:
+    """Items a and b; user u and two buckets; Adam states of the items, one row-wise state of the users."""
+    tensors = {
+        f"net|{ITEMS}": torch.tensor([[1.0, 1.0], [2.0, 2.0]]),
+        f"net|{USERS}": torch.tensor([[3.0], [4.0], [5.0]]),
+        f"net|{TOWER}": torch.tensor([[7.0]]),
+        f"state|{ITEMS}|exp_avg": torch.tensor([[0.1, 0.1], [0.2, 0.2]]),
+        f"state|{ITEMS}|step": torch.tensor(9.0),
+        f"state|{USERS}|user_table.momentum1": torch.tensor([0.3, 0.4, 0.5]),
+        f"state|{TOWER}|exp_avg": torch.tensor([[0.7]]),
+    }
+    return Source("runs/old", "checkpoint of epoch 1", {}, ["a", "b"], ["u"], tensors)
+
+
+FRESH = {ITEMS: torch.zeros(3, 2), USERS: torch.zeros(4, 1), TOWER: torch.zeros(1, 1)}
+
+
+def test_weights_and_states_go_over_together(source: Source) -> None:
+    warm = warm_tensors(source, FRESH, ["b", "c", "a"], ["t", "u"])
+    expected = {
+        f"net|{ITEMS}": [[2, 2], [0, 0], [1, 1]],
+        f"net|{USERS}": [[0], [3], [4], [5]],
+        f"net|{TOWER}": [[7]],
+        f"state|{ITEMS}|exp_avg": [[0.2, 0.2], [0, 0], [0.1, 0.1]],
+        f"state|{ITEMS}|step": 9,
+        f"state|{USERS}|user_table.momentum1": [0, 0.3, 0.4, 0.5],
+        f"state|{TOWER}|exp_avg": [[0.7]],
+    }
+    assert warm.keys() == expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(warm[name], torch.tensor(values, dtype=torch.float32), msg=name)
+
+
+def test_weights_alone_are_enough(source: Source) -> None:
+    bundle = replace(source, tensors={name: t for name, t in source.tensors.items() if name.startswith("net|")})
+    assert warm_tensors(bundle, FRESH, ["a"] * 3, ["u", "v"]).keys() == bundle.tensors.keys()
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({ITEMS: torch.zeros(3, 4)}, r"item_table.weight is \[2\] wide with 0 rows beside its ids in runs/old"),
+        ({USERS: torch.zeros(9, 1)}, r"with 2 rows beside its ids in runs/old, and \[1\] with 7 here"),
+        ({TOWER: torch.zeros(2, 1)}, r"tower.0.weight is \[1, 1\] in runs/old and \[2, 1\] here"),
+        ({"tower.1.weight": torch.zeros(1)}, r"has no weight tower.1.weight: it is of another model"),
+    ],
+)
+def test_other_widths_are_refused(source: Source, other: dict[str, Tensor], message: str) -> None:
+    with pytest.raises(ConfigError, match=message + r".*take model\.\* and features\.\*"):
+        warm_tensors(source, {**FRESH, **other}, ["b", "c", "a"], ["t", "u"])
