@@ -49,13 +49,15 @@ class AlsConfig:
     """Implicit-feedback matrix factorisation. An event weighs 1 + `alpha`, its absence 1.
 
     `regularization` is that of one event: each row's ridge grows with its events. 0 means "by the size of the data"
-    here, for each of the three (`pipelines/learning/fitting/als.py`).
+    for these two and the factors (`pipelines/learning/fitting/als.py`). `recency_half_life`: when users are folded in,
+    the weight of a history event halves every so many events before the newest; 0: all weigh 1.
     """
 
     kind: ClassVar[str] = "als"
     factors: int = 0
     regularization: float = 0.0
     alpha: float = 0.0
+    recency_half_life: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class ContentConfig:
     [len(texts), dim]. `embedding_dim` and `max_terms`: what TF-IDF is reduced to, and how many terms it keeps.
     `label_weight`: weight of categories and tags against 1 for title and description together.
     `supervised`: where there are events, learn from them what of the text matters. `recency_half_life` is that of
-    `ItemKnnConfig`, for the mean of a history, which only an unsupervised model takes.
+    `ItemKnnConfig`.
     """
 
     kind: ClassVar[str] = "content"

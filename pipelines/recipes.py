@@ -86,7 +86,7 @@ class Recipe:
     @property
     def needs_order(self) -> bool:
         """True for a model of sequences, or of what is recent: a log without times cannot be trained on."""
-        if isinstance(self.model, ItemKnnConfig | ContentConfig):
+        if isinstance(self.model, AlsConfig | ItemKnnConfig | ContentConfig):
             return self.model.recency_half_life > 0
         return isinstance(self.model, SequenceConfig)
 

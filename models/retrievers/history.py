@@ -10,19 +10,6 @@ from models.features import UserBatch
 from models.retrievers.vectors import VectorRetriever
 
 
-def distinct_items(history: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Each user's distinct items in front, ascending, [batch, longest], and how many they are, [batch].
-
-    What lies behind a user's last item is padding of no meaning.
-    """
-    ordered = np.sort(history, axis=1)
-    first = ordered >= 0
-    first[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
-    lengths = first.sum(axis=1)
-    front = np.argsort(~first, axis=1, kind="stable")[:, : int(lengths.max(initial=0))]
-    return np.take_along_axis(ordered, front, axis=1), lengths
-
-
 def weighted_items(history: NDArray[np.int32], num_items: int, half_life: float) -> csr_matrix:
     """[batch, num_items] weights of history items, a repeated item by its newest event.
 

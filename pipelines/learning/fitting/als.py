@@ -132,7 +132,7 @@ def best_factors(
 
 def settings_of(config: AlsConfig) -> AlsSettings:
     """What folding in needs of the settings."""
-    return AlsSettings(config.alpha, config.regularization)
+    return AlsSettings(config.alpha, config.regularization, config.recency_half_life)
 
 
 def scaled(config: AlsConfig, interactions: csr_matrix) -> AlsConfig:

@@ -56,7 +56,9 @@ def _mapped(
     recipe: Recipe, material: Material, texts: Vectors, taught: NDArray[np.bool_], out: Path, reporter: Reporter
 ) -> Vectors:
     """[num_items, factors] from [num_items, dim] vectors of texts, and beside them the files that fold users in."""
-    config = scaled(AlsConfig(), material.interactions)
+    assert isinstance(recipe.model, ContentConfig)
+    recency = recipe.model.recency_half_life
+    config = scaled(AlsConfig(recency_half_life=recency), material.interactions)
     training = TrainingConfig(epochs=_ITERATIONS)
     # Its iterations are no epochs of this recipe: nothing of them is recorded.
     factors = best_factors(config, training, recipe.seed, replace(material, held_out=None), _Live(reporter))

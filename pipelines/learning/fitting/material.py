@@ -49,7 +49,9 @@ def make_material(corpus: Corpus, blocks: list[ray.ObjectRef], held_out: HeldOut
     """Material of a corpus from references to its encoded blocks, of which only one at a time is in memory."""
     shape = (len(corpus.users), len(corpus.items))
     texts = partial(read_texts, Lake(corpus.snapshot["lake"], versions=corpus.snapshot["versions"]), corpus.items)
-    pairs = (pairs_of(BlockAccessor.for_block(ray.get(block)).to_numpy()) for block in blocks)
+    accessors = (BlockAccessor.for_block(ray.get(block)) for block in blocks)
+    # A block without rows has lost its columns too.
+    pairs = (pairs_of(block.to_numpy()) for block in accessors if block.num_rows())
     return Material(interaction_matrix(pairs, shape), corpus.items, texts, held_out, num_threads)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,17 @@ def test_a_batch_is_each_user_alone_and_a_repeat_counts_once() -> None:
     found = encoder.encode(users([7, 7, 2, 7], [], [1, 2, 3, 4, 5, 6], [9]))
     expected = [solution(index, [2, 7]), np.zeros(DIM), solution(index, [1, 2, 3, 4, 5, 6]), solution(index, [9])]
     np.testing.assert_allclose(found, np.stack(expected), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("items", [[5, 9], [5, 9, 2, 7, 1, 8]])
+def test_older_events_count_for_less_where_a_recency_is_set(items: list[int]) -> None:
+    _, index = fold_in()
+    encoder = FoldIn(index, turned(index.vectors(np.arange(NUM_ITEMS)))[1], replace(SETTINGS, recency_half_life=2.0))
+    weights = 0.5 ** (np.arange(len(items))[::-1] / 2)
+    factors = index.vectors(np.arange(NUM_ITEMS)).astype(np.float64)
+    held, ridge = factors[items], 0.02 * 4 * (len(items) + 10)
+    system = factors.T @ factors + 3 * (held.T * weights) @ held + ridge * np.eye(DIM)
+    np.testing.assert_allclose(encoder.encode(users(items))[0], np.linalg.solve(system, 4 * weights @ held), rtol=1e-4)
 
 
 def test_many_users_of_many_lengths_keep_their_places() -> None:
