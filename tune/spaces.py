@@ -36,7 +36,72 @@ def ranker() -> Space:
     }
 
 
-SPACES: dict[str, Callable[[], Space]] = {"two_tower": two_tower, "ranker": ranker}
+def sequence() -> Space:
+    """Width, depth, dropout, negatives and learning rates of the transformer."""
+    return {
+        "model.embedding_dim": ray_tune.choice([64, 96, 128]),
+        "model.num_layers": ray_tune.choice([2, 3]),
+        "model.block": ray_tune.choice(["attention", "hstu"]),
+        "model.dropout": ray_tune.uniform(0.1, 0.5),
+        "model.num_negatives": ray_tune.choice([256, 512, 1024]),
+        "optimizer.table_learning_rate": ray_tune.loguniform(0.01, 0.2),
+        "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 3e-3),
+    }
+
+
+def neural_cf() -> Space:
+    """Width, negatives and learning rates of NeuMF."""
+    return {
+        "model.embedding_dim": ray_tune.choice([16, 32, 64]),
+        "model.num_negatives": ray_tune.choice([4, 8, 16]),
+        "optimizer.table_learning_rate": ray_tune.loguniform(0.005, 0.1),
+        "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 3e-3),
+    }
+
+
+def als() -> Space:
+    """The three settings that matter, around what the size of the data suggests."""
+    return {
+        "model.factors": ray_tune.choice([64, 96, 128, 192, 256]),
+        "model.regularization": ray_tune.loguniform(1e-3, 0.1),
+        "model.alpha": ray_tune.loguniform(0.5, 30.0),
+    }
+
+
+def item_knn() -> Space:
+    """Similarity, neighbours, and how fast a history is forgotten."""
+    return {
+        "model.similarity": ray_tune.choice(["cosine", "tfidf", "bm25"]),
+        "model.num_neighbours": ray_tune.choice([50, 100, 200, 400]),
+        "model.recency_half_life": ray_tune.choice([0.0, 5.0, 20.0, 80.0]),
+    }
+
+
+def content() -> Space:
+    """How much labels weigh against text, and the width."""
+    return {
+        "model.embedding_dim": ray_tune.choice([64, 128, 256, 512]),
+        "model.label_weight": ray_tune.loguniform(0.2, 5.0),
+    }
+
+
+def hybrid() -> Space:
+    """Which sources there are; their weights are learned in every trial."""
+    return {
+        "model.sources": ray_tune.choice(
+            [
+                ["als", "content"],
+                ["sequence", "content"],
+                ["als", "item_knn", "content"],
+                ["sequence", "als", "content"],
+            ]
+        )
+    }
+
+
+SPACES: dict[str, Callable[[], Space]] = {
+    space.__name__: space for space in (two_tower, sequence, als, item_knn, content, neural_cf, hybrid, ranker)
+}
 
 
 def space_of(name: str) -> Space:
