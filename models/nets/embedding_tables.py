@@ -14,13 +14,18 @@ from models.model_config import TableSizes
 def embedding_tables(
     sizes: TableSizes, dim: int, candidates: Sequence[str], device: str = "cpu"
 ) -> EmbeddingBagCollection:
-    """Mean-pooled tables of users, items, countries and categories; `candidates` name the item look-ups."""
+    """Mean-pooled tables of users, items, countries, categories and, where there are any, contexts.
+
+    `candidates` name the item look-ups.
+    """
     looked_up = {
         "user_table": (sizes.users, ["user"]),
         "item_table": (sizes.items, [*candidates, "history", "recent", "last"]),
         "country_table": (sizes.countries, ["country"]),
         "category_table": (sizes.categories, [f"{name}_categories" for name in candidates]),
     }
+    if sizes.context_fields:
+        looked_up["context_table"] = (sizes.contexts, [f"context_{field}" for field in range(sizes.context_fields)])
     bound = dim**-0.5
     return EmbeddingBagCollection(
         device=torch.device(device),

@@ -30,7 +30,8 @@ def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: An
 
     def write(out: Path) -> None:
         if isinstance(recipe.model, RankerConfig):
-            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0)
+            contexts = corpus.ranking.contexts.to_json() if corpus.ranking else {}
+            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0, contexts=contexts)
             return
         assert isinstance(recipe.model, TwoTowerConfig)
         save_net(out, TWO_TOWER, recipe.model, sizes, weights)

@@ -12,6 +12,7 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from cluster.storage import join
+from models.contexts import ContextVocabulary
 from models.errors import ShoalError
 from models.model_config import TableSizes
 from pipelines.learning.corpus import Corpus
@@ -48,13 +49,14 @@ def train_net(
     callbacks: Sequence[UserCallback],
 ) -> None:
     """Train the recipe's net on encoded sequences and write the run's `export/`."""
-    known = Known(
-        table_sizes(recipe, corpus), corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order
-    )
+    counts, ranking = corpus.items.counts, corpus.ranking
+    features = corpus.items.features(recipe.features)
+    known = Known(table_sizes(recipe, corpus), features, counts, recipe.features, order, ranking)
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
     stream = encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
-    loop = LoopConfig(recipe, objective, held_out, uri, int(corpus.items.counts.sum()))
+    num_examples = ranking.num_examples if ranking else int(counts.sum())
+    loop = LoopConfig(recipe, objective, held_out, uri, num_examples)
     result = _trainer(loop, stream, uri, callbacks).fit()
     if result.error is not None or result.checkpoint is None:
         run_id = uri.rpartition("/")[2]
@@ -65,8 +67,15 @@ def train_net(
 
 def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
     """Rows of each embedding table for a corpus."""
+    spec = recipe.features
+    contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
     return TableSizes(
-        corpus.users.num_rows, len(corpus.items), recipe.features.country_buckets, recipe.features.category_buckets
+        corpus.users.num_rows,
+        len(corpus.items),
+        spec.country_buckets,
+        spec.category_buckets,
+        contexts.num_rows,
+        len(contexts.fields),
     )
 
 

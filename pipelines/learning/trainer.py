@@ -16,12 +16,14 @@ from ray.train import UserCallback
 from cluster.console import say
 from cluster.lake import Lake
 from models.errors import InputError
+from models.model_config import RankerConfig
 from pipelines.learning.corpus import Corpus, load_corpus
 from pipelines.learning.encoding import encode_block
 from pipelines.learning.examples import Order, examples_of, expand
 from pipelines.learning.net_training import train_net
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.progress_bar import OnEpoch, following
+from pipelines.learning.ranking import held_out_impressions, prepare_ranking
 from pipelines.learning.run_folder import begin, new_run_id, read_json, run_uri
 from pipelines.learning.split import VALIDATION
 from pipelines.recipes import Recipe, to_dict
@@ -50,7 +52,8 @@ def train(
     uri = run_uri(runs_uri, run_id)
     begun = read_json(uri, "data.json")
     say(f"{recipe.name}: reading the lake")
-    corpus = load_corpus(recipe, lake.pinned(begun["versions"] if begun else None))
+    pinned = lake.pinned(begun["versions"] if begun else None)
+    corpus = load_corpus(recipe, pinned)
     if not corpus.ordered:
         recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
     begin(uri, to_dict(recipe), corpus.snapshot)
@@ -58,8 +61,15 @@ def train(
     if num_examples == 0:
         raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
-    encoded = _encode(recipe, corpus)
-    held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
+    ranking = prepare_ranking(recipe, corpus, pinned) if isinstance(recipe.model, RankerConfig) else None
+    if ranking is not None:
+        recipe, corpus = ranking.applied(recipe), replace(corpus, ranking=ranking.facts)
+    if ranking is not None and ranking.encoded is not None:
+        encoded = _in_order(ranking.encoded)
+        held_out = held_out_impressions(recipe, encoded)
+    else:
+        encoded = _encode(recipe, corpus)
+        held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
     with following(uri, recipe.name, recipe.training.epochs, on_epoch):
         train_net(recipe, corpus, encoded, held_out, order_of(recipe, corpus), uri, callbacks)
     return TrainedRun(run_id, uri, read_json(uri, "metrics.json"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.model_config import ModelConfig, RankerConfig, TwoTowerConfig
+from pipelines.learning.objectives.impression_ranker import ImpressionRankerObjective
 from pipelines.learning.objectives.objective import Known, Objective
 from pipelines.learning.objectives.ranker import RankerObjective
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
@@ -13,4 +14,6 @@ def make_objective(config: ModelConfig, known: Known) -> Objective:
     if isinstance(config, TwoTowerConfig):
         return TwoTowerObjective(config, known)
     assert isinstance(config, RankerConfig)
+    if known.ranking is not None and known.ranking.from_exposures:
+        return ImpressionRankerObjective(config, known)
     return RankerObjective(config, known)
