@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from models.errors import ConfigError
 from models.features import FeatureSpec
@@ -32,6 +32,7 @@ class OptimizerConfig:
 
     table_learning_rate: float = 0.05
     dense_learning_rate: float = 1e-3
+    table_optimizer: Literal["rowwise_adagrad", "adam"] = "rowwise_adagrad"
 
 
 @dataclass(frozen=True, slots=True)

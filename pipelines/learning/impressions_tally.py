@@ -24,8 +24,8 @@ _SCHEMA = pa.schema([("kind", pa.string()), ("field", pa.string()), ("value", pa
 class ImpressionTally:
     """Of the training part, but for the last three: of the whole log.
 
-    `contexts`: exposures by (field, value). `labels`: impressions by head with a positive label, or with any for
-    `rating`, whose every value is information.
+    `contexts`: exposures by (field, value). `labels`: impressions by head that were clicked, bought, rated, and viewed
+    without a click: where each view is a click, views teach nothing more.
     """
 
     contexts: dict[tuple[str, str], int]
@@ -65,13 +65,13 @@ def tally_block(block: pa.Table, items: ray.ObjectRef) -> pa.Table:
     shown = frame.select("item_ids", "labels", *TARGETS).explode("item_ids", "labels", *TARGETS)
     trained = shown.drop_nulls("item_ids").filter(pl.col("labels") == TRAIN)
     rows = ray.get(items).lookup(shown["item_ids"].drop_nulls().to_arrow())
-    positives = {name: int(trained[name].sum()) for name in TARGETS if name != "rating"}
+    labels = {"click": trained["click"], "purchase": trained["purchase"]}
+    labels |= {"view": trained["view"] & ~trained["click"], "rating": trained["rating"].is_not_null()}
     counts = {
         "impressions": len(trained),
         "unmatched": int(frame["num_unmatched"].sum()),
         "unknown items": int((rows < 0).sum()),
-        "label rating": len(trained) - trained["rating"].null_count(),
-        **{f"label {name}": count for name, count in positives.items()},
+        **{f"label {name}": int(found.sum()) for name, found in labels.items()},
     }
     texts, bad = _texts(frame), 0
     pairs = Counter[tuple[str, str]]()

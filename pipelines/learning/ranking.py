@@ -15,6 +15,7 @@ from cluster.console import say
 from cluster.lake import Lake
 from models.contexts import ContextVocabulary
 from models.errors import ConfigError, InputError
+from models.features import FeatureSpec
 from models.model_config import HeadWeights, RankerConfig
 from models.tables import Table
 from pipelines.learning.corpus import Corpus
@@ -29,6 +30,8 @@ from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.ranking_facts import RankingFacts
 from pipelines.learning.split import VALIDATION
 from pipelines.recipes import Recipe
+
+_ALL = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +94,16 @@ def encode_all(found: Dataset, recipe: Recipe, corpus: Corpus, contexts: Context
     ).materialize()
 
 
-def held_out_impressions(recipe: Recipe, encoded: Dataset, part: int = VALIDATION) -> HeldOut | None:
-    """Up to `validation_users` impressions of the part; None without any."""
-    limit = recipe.training.validation_users
+def held_out_impressions(
+    spec: FeatureSpec, encoded: Dataset, part: int = VALIDATION, limit: int = _ALL
+) -> HeldOut | None:
+    """Up to `limit` impressions of the part; None without any."""
     columns: dict[str, list[Any]] = {}
     held = 0
     for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
         if held >= limit or not len(block["user_row"]):
             continue
-        made = expand_impressions(block, recipe.features.history_length, part)
+        made = expand_impressions(block, spec.history_length, part)
         held += len(made["item"])
         for name, values in made.items():
             columns.setdefault(name, []).append(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -26,13 +28,17 @@ _SHARDING = [ShardingType.ROW_WISE.value, ShardingType.TABLE_WISE.value]
 def shard(net: nn.Module, optimizer: OptimizerConfig, device: torch.device) -> DistributedModelParallel:
     """The net under `DistributedModelParallel`, on the process group of this worker; the same plan on every worker."""
     tables: nn.Module = net.tables  # type: ignore[assignment]
-    apply_optimizer_in_backward(RowWiseAdagrad, tables.parameters(), {"lr": optimizer.table_learning_rate})
+    types = _SHARDING
+    if optimizer.table_optimizer == "adam":  # on CPU no fused kernel has it: whole tables, a copy on every worker
+        types = [ShardingType.DATA_PARALLEL.value]
+    else:
+        apply_optimizer_in_backward(RowWiseAdagrad, tables.parameters(), {"lr": optimizer.table_learning_rate})
     configs = tables.embedding_bag_configs if hasattr(tables, "embedding_bag_configs") else tables.embedding_configs
     names = [config.name for config in configs()]  # type: ignore[operator]
     world = dist.get_world_size()
     planner = EmbeddingShardingPlanner(
         topology=Topology(world_size=world, compute_device=device.type, local_world_size=world),
-        constraints={name: ParameterConstraints(sharding_types=_SHARDING) for name in names},
+        constraints={name: ParameterConstraints(sharding_types=types) for name in names},
     )
     sharders = get_default_sharders()
     plan = planner.collective_plan(net, sharders, dist.GroupMember.WORLD)
@@ -41,10 +47,20 @@ def shard(net: nn.Module, optimizer: OptimizerConfig, device: torch.device) -> D
 
 def optimizer_of(model: DistributedModelParallel, config: OptimizerConfig) -> CombinedOptimizer:
     """Adam for the dense layers beside the tables' fused optimizer."""
-    dense = dict(in_backward_optimizer_filter(model.named_parameters()))
-    adam = KeyedOptimizerWrapper(dense, lambda params: torch.optim.Adam(params, lr=config.dense_learning_rate))
+    outside = dict(in_backward_optimizer_filter(model.named_parameters()))
+    tables = {name: weight for name, weight in outside.items() if name.startswith("tables.")}
+    dense = {name: weight for name, weight in outside.items() if name not in tables}
+    parts = [_adam(dense, config.dense_learning_rate)]
+    if tables:
+        parts.append(_adam(tables, config.table_learning_rate))
+    # Two levels, so that no two optimizers have one name.
+    return CombinedOptimizer([model.fused_optimizer, CombinedOptimizer(parts)])
+
+
+def _adam(weights: dict[str, Any], learning_rate: float) -> KeyedOptimizerWrapper:
+    adam = KeyedOptimizerWrapper(weights, lambda params: torch.optim.Adam(params, lr=learning_rate))
     adam.init_state()  # so that a checkpoint has a place to be restored into
-    return CombinedOptimizer([model.fused_optimizer, adam])
+    return adam
 
 
 def describe_plan(model: DistributedModelParallel) -> str:

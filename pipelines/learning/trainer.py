@@ -66,7 +66,7 @@ def train(
         recipe, corpus = ranking.applied(recipe), replace(corpus, ranking=ranking.facts)
     if ranking is not None and ranking.encoded is not None:
         encoded = _in_order(ranking.encoded)
-        held_out = held_out_impressions(recipe, encoded)
+        held_out = held_out_impressions(recipe.features, encoded, limit=recipe.training.validation_users)
     else:
         encoded = _encode(recipe, corpus)
         held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
