@@ -29,7 +29,7 @@ SURFACE = "home"
 _ROWS_PER_BUCKET = 1_000_000
 _MIN_BUCKETS = 8
 _TEXTS = ("user_id", "item_id", "event_type", "country", "interaction_id", "recommendation_id", "surface", "context")
-_ROW = pa.schema(
+ROW = pa.schema(
     [
         *((name, pa.string()) for name in _TEXTS),
         ("timestamp", pa.timestamp("us", "UTC")),
@@ -69,7 +69,7 @@ def impressions(lake: Lake, split: Split, seed: int) -> Dataset:
     wanted = {Table.EXPOSURES: None, Table.INTERACTIONS: [*_EVENT_COLUMNS, "timestamp", "rating"]}
     if lake.exists(Table.USERS):
         wanted[Table.USERS] = ["user_id", "country"]
-    options = {"num_buckets": num_buckets, "seed": seed, "schema": _ROW}
+    options = {"num_buckets": num_buckets, "seed": seed, "schema": ROW}
     parts = [
         ray.data.read_delta(
             lake.table_uri(table), version=lake.version(table), storage_options=lake.storage_options, columns=columns

@@ -34,8 +34,10 @@ def expand_impressions(block: Block, history_length: int, part: int = TRAIN) -> 
 
     `user, country, history, now_us, item` as in `examples.expand`, the history being the events strictly before the
     exposure; `position` (0 is the top), `targets` [num, num_heads] (NaN: no label) and, when there are fields,
-    `context` [num, num_fields].
+    `context` [num, num_fields]. A block without users has no columns.
     """
+    if not len(block["user_row"]):
+        return {}
     made: dict[str, list[NDArray[Any]]] = {name: [] for name in _DTYPES}
     for row in range(len(block["user_row"])):
         wanted = np.flatnonzero(block["labels"][row] == part)

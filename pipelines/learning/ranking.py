@@ -101,10 +101,8 @@ def held_out_impressions(
     columns: dict[str, list[Any]] = {}
     held = 0
     for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
-        if held >= limit or not len(block["user_row"]):
-            continue
-        made = expand_impressions(block, spec.history_length, part)
-        held += len(made["item"])
+        made = expand_impressions(block, spec.history_length, part) if held < limit else {}
+        held += len(made.get("item", ()))
         for name, values in made.items():
             columns.setdefault(name, []).append(values)
     if not held:
