@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.model_config import RankerConfig
+from models.nets.batch_norm import BatchNorm
 from models.nets.cross_network import CrossNetwork
 
 
@@ -57,9 +58,10 @@ def interaction(num_vectors: int, config: RankerConfig) -> DotInteraction | Cros
 
 
 def perceptron(in_dim: int, config: RankerConfig) -> nn.Sequential:
-    """`num_layers` hidden layers, each with dropout."""
+    """`num_layers` hidden layers, each normalised where the configuration says so, and with dropout."""
     layers: list[nn.Module] = []
     for _ in range(config.num_layers):
-        layers += [nn.Linear(in_dim, config.hidden_dim), nn.ReLU(), nn.Dropout(config.dropout)]
+        norm = [BatchNorm(config.hidden_dim)] if config.batch_norm else []
+        layers += [nn.Linear(in_dim, config.hidden_dim), *norm, nn.ReLU(), nn.Dropout(config.dropout)]
         in_dim = config.hidden_dim
     return nn.Sequential(*layers)

@@ -17,11 +17,14 @@ from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
 from models.features import NUM_DENSE, USER_FEATURES
 from models.model_config import HeadWeights, RankerConfig, TableSizes
+from models.nets.batch_norm import freeze
 from models.nets.embedding_tables import embedding_tables, lookup_keys
 from models.nets.interactions import interaction
 
 HEADS = tuple(head.name for head in fields(HeadWeights))
 ONE_CANDIDATE = ("item",)
+NOTHING = -1
+"""Position of the one example of a batch that is there only to keep step."""
 
 
 def candidate_names(num_negatives: int) -> tuple[str, ...]:
@@ -69,19 +72,21 @@ class Ranker(nn.Module):
         self.head_weights: Tensor
         self.register_buffer("head_weights", torch.tensor(astuple(config.head_weights)), persistent=False)
 
-    def forward(self, features: KeyedJaggedTensor, dense: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """[batch, num_candidates, num_heads] logits and [batch] squared norms of the embeddings looked up.
+    def forward(self, features: KeyedJaggedTensor, dense: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[batch, num_candidates, num_heads] logits, and squared norms of what was looked up.
 
-        `dense`: [batch, num_candidates, NUM_DENSE]. `positions`: [batch, num_candidates], 0 is unknown.
+        `dense`: [batch, num_candidates, NUM_DENSE]. `positions`: [batch, num_candidates], 0 is unknown and `NOTHING`
+        marks a batch that only keeps step. The norms: [batch, len(user_names)] and [batch, num_candidates].
         """
+        freeze(self, bool((positions == NOTHING).all()))
         pooled = self.look_up(features)
         batch, num = dense.shape[:2]
         user_parts = self.user_parts(pooled)
         users = user_parts[:, None].expand(-1, num, -1, -1)
         items = torch.stack([self.item_parts(pooled, name) for name in self.candidates], dim=1)
         logits = self.logits(users.flatten(0, 1), items.flatten(0, 1), dense.flatten(0, 1))
-        norms = user_parts.square().sum((1, 2)) + items.square().sum((2, 3)).mean(1)
-        return logits.view(batch, num, len(HEADS)) + self.positions(positions), norms
+        placed = logits.view(batch, num, len(HEADS)) + self.positions(positions.clamp(min=0))
+        return placed, user_parts.square().sum(2), items[:, :, 0].square().sum(2)
 
     def look_up(self, features: KeyedJaggedTensor) -> dict[str, Tensor]:
         """Mean-pooled embeddings by feature name, each [batch, dim]."""

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from models.features import context_features, dense_features, item_side, user_features
 from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
-from models.nets.ranker import HEADS, Ranker, ranker_keys, ranker_tables
+from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_tables
 from pipelines.learning.examples import Examples
 from pipelines.learning.impressions_examples import expanded_impressions
+from pipelines.learning.objectives.embedding_penalty import row_shares
 from pipelines.learning.objectives.example_stream import ExampleStream
-from pipelines.learning.objectives.heads import head_labels, head_losses, main_head, placements
+from pipelines.learning.objectives.heads import head_labels, main_head, placements
 from pipelines.learning.objectives.objective import Expansion, HeldOut, Inputs, Known, device_of
-from pipelines.learning.objectives.ranker import log_popularity
+from pipelines.learning.objectives.ranker import log_popularity, ranker_losses
 
 _EXAMPLES_AT_A_TIME = 8_192
 
@@ -50,7 +51,7 @@ class ImpressionRankerObjective(ExampleStream):
         """One impression without a label."""
         blank = super().blank()
         extra: dict[str, NDArray[Any]] = {
-            "position": np.zeros(1, np.int64),
+            "position": np.full(1, NOTHING),
             "targets": np.full((1, len(HEADS)), np.nan, np.float32),
             "context": np.full((1, self._num_fields), -1, np.int32),
         }
@@ -59,14 +60,16 @@ class ImpressionRankerObjective(ExampleStream):
     def inputs(self, batch: Examples, rng: np.random.Generator) -> Inputs:
         """[batch, 1] candidates, some of their positions dropped."""
         kept = rng.random(len(batch)) >= self._config.position_dropout
-        positions = np.where(kept, 1 + batch.extra["position"].clip(max=self._config.num_positions - 1), 0)
-        return self._inputs(batch, positions)
+        shown = batch.extra["position"]
+        positions = np.where(kept, 1 + shown.clip(max=self._config.num_positions - 1), 0)
+        inputs = self._inputs(batch, np.where(shown == NOTHING, NOTHING, positions))
+        if self._config.embedding_l2:
+            inputs.tensors.update(row_shares(batch, batch.items[:, None]))
+        return inputs
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
         """Sum of the heads' logistic losses, and the embeddings' penalty, [batch]."""
-        logits, norms = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])
-        losses: Tensor = head_losses(logits, inputs.tensors["labels"]) + self._config.embedding_l2 * norms
-        return losses
+        return ranker_losses(net, inputs, self._config.embedding_l2)
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
         """Placements of the final logit, positions unknown, by the label of the main head; their mean is the AUC."""

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from models.features import dense_features, item_side, user_features
 from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
-from models.nets.ranker import HEADS, Ranker, candidate_names, ranker_keys, ranker_tables
+from models.nets.ranker import HEADS, NOTHING, Ranker, candidate_names, ranker_keys, ranker_tables
 from pipelines.learning.examples import Examples
+from pipelines.learning.objectives.embedding_penalty import embedding_penalty, row_shares
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.heads import head_losses
 from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
@@ -41,6 +42,11 @@ class RankerObjective(ExampleStream):
         tables = ranker_tables(self._known.sizes, self._config, device, self._candidates)
         return Ranker(tables, self._config, 0, self._candidates)
 
+    def blank(self) -> Examples:
+        """One user without history, and item 0, marked as nothing."""
+        blank = super().blank()
+        return Examples(blank.users, blank.items, {"nothing": np.ones(1, np.bool_)})
+
     def inputs(self, batch: Examples, rng: np.random.Generator) -> Inputs:
         """Each example with its own negatives: [batch, 1 + num_negatives] candidates, the positive first."""
         size = (len(batch), self._config.num_negatives)
@@ -63,15 +69,15 @@ class RankerObjective(ExampleStream):
         tensors: dict[str, Tensor] = {
             "dense": torch.from_numpy(dense),
             "labels": labels,
-            "positions": torch.zeros(items.shape, dtype=torch.int64),
+            "positions": torch.full(items.shape, NOTHING if "nothing" in batch.extra else 0),
         }
+        if self._config.embedding_l2:
+            tensors |= row_shares(batch, items)
         return Inputs(to_kjt(looked_up, self._keys, len(batch)), tensors)
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
         """Mean logistic loss over each example's candidates, and the embeddings' penalty, [batch]."""
-        logits, norms = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])
-        losses: Tensor = head_losses(logits, inputs.tensors["labels"]) + self._config.embedding_l2 * norms
-        return losses
+        return ranker_losses(net, inputs, self._config.embedding_l2)
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
         """Share of an example's sampled negatives that score below its positive; a tie counts half."""
@@ -80,6 +86,15 @@ class RankerObjective(ExampleStream):
         final = net.final(logits).cpu().numpy()
         positive, negatives = final[:, :1], final[:, 1:]
         return np.asarray(((positive > negatives) + 0.5 * (positive == negatives)).mean(axis=1), np.float64)
+
+
+def ranker_losses(net: nn.Module, inputs: Inputs, embedding_l2: float) -> Tensor:
+    """Sum of the heads' logistic losses, and the embeddings' penalty, [batch]."""
+    logits, user_norms, item_norms = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])
+    losses = head_losses(logits, inputs.tensors["labels"])
+    if embedding_l2:
+        losses = losses + embedding_l2 * embedding_penalty(user_norms, item_norms, inputs.tensors)
+    return losses
 
 
 def log_popularity(known: Known, items: NDArray[np.int64], now_us: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.nets.cross_network import CrossNetwork
 from models.nets.files import save_net
 from models.nets.jagged import to_kjt
-from models.nets.ranker import HEADS, Ranker, ranker_keys, ranker_tables
+from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_tables
 from models.nets.ranker_net import RANKER, RankerNet
 
 SPEC = FeatureSpec(history_length=3, recent_length=2, category_buckets=8)
@@ -82,10 +82,11 @@ def test_serving_gives_what_training_gives_without_a_position(config: RankerConf
     dense = torch.from_numpy(dense_features(users(), features, rows))[:, None]
     kjt = to_kjt(looked_up, ranker_keys(SIZES.context_fields), 2)
     with torch.no_grad():
-        heads, norms = net(kjt, dense, torch.zeros((2, 1), dtype=torch.int64))
-        placed, _ = net(kjt, dense, torch.ones((2, 1), dtype=torch.int64))
+        heads, *norms = net(kjt, dense, torch.zeros((2, 1), dtype=torch.int64))
+        placed, *_ = net(kjt, dense, torch.ones((2, 1), dtype=torch.int64))
     assert heads.shape == (2, 1, len(HEADS))
-    assert (norms > 0).all()
+    assert [part.shape for part in norms] == [(2, 5 + 2), (2, 1)]
+    assert norms[0][1, 2:5].tolist() == [0.0] * 3  # no history
     np.testing.assert_allclose(logits, net.final(heads)[:, 0].numpy(), rtol=1e-5)
     # A position moves every logit by the same number.
     moved = (placed - heads).numpy()
@@ -101,6 +102,17 @@ def test_without_a_context_nothing_of_it_is_looked_up(tmp_path: Path) -> None:
     absent = np.full((2, 2), -1, np.int32)
     plain = served.logits(SPEC, items(), users(), owner, rows)
     assert plain.tolist() == served.logits(SPEC, items(), users(), owner, rows, contexts=absent).tolist()
+
+
+def test_a_batch_of_nothing_moves_no_statistics() -> None:
+    net = net_of(CONFIGS[0]).train()
+    looked_up = {**user_features(users(), 2), **item_side("item", items(), np.asarray([0, 1]))}
+    kjt = to_kjt(looked_up, ranker_keys(SIZES.context_fields), 2)
+    before = {name: value.clone() for name, value in net.named_buffers()}
+    net(kjt, torch.ones(2, 1, 4), torch.full((2, 1), NOTHING))
+    assert all(torch.equal(value, before[name]) for name, value in net.named_buffers())
+    net(kjt, torch.ones(2, 1, 4), torch.zeros((2, 1), dtype=torch.int64))
+    assert not all(torch.equal(value, before[name]) for name, value in net.named_buffers())
 
 
 def test_the_final_logit_is_the_stated_sum() -> None:
