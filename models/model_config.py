@@ -100,8 +100,7 @@ class HeadWeights:
 class RankerConfig:
     """How features meet (`interaction`), the layers behind them, what is learned from, and how heads add up.
 
-    `cross_rank` 0: full matrices. `embedding_l2`: weight of half the squared norm of the rows of users, items,
-    countries and contexts in a batch. `rating_threshold`: a rating at or above it is a good one.
+    `cross_rank` 0: full matrices. `rating_threshold`: a rating at or above it is a good one.
 
     `examples` auto: exposures, once the lake has `min_exposures` of them, else events with `num_negatives` sampled
     negatives each. `num_positions`: places of a list with a bias of their own; later ones share the last. A value of
@@ -119,7 +118,6 @@ class RankerConfig:
     num_layers: int = 2
     dropout: float = 0.1
     batch_norm: bool = True
-    embedding_l2: float = 0.0
     head_weights: HeadWeights = field(default_factory=HeadWeights)
     rating_threshold: float = 4.0
     examples: Literal["auto", "exposures", "interactions"] = "auto"

@@ -28,11 +28,18 @@ from pipelines.setting_checks import check_setting
 
 @dataclass(frozen=True, slots=True)
 class OptimizerConfig:
-    """Row-wise Adagrad, fused into the backward pass, for the tables; Adam for the dense layers."""
+    """Adam for the dense layers; for the tables row-wise Adagrad, fused into the backward pass, or Adam.
+
+    `table_l2`: weight of half the squared norm of the tables in the loss. Adam steps whole tables, so that it holds
+    every row at every step; row-wise Adagrad only those that a batch looks up.
+    `schedule`: how both learning rates fall to 0 by the last epoch.
+    """
 
     table_learning_rate: float = 0.05
     dense_learning_rate: float = 1e-3
     table_optimizer: Literal["rowwise_adagrad", "adam"] = "rowwise_adagrad"
+    table_l2: float = 0.0
+    schedule: Literal["constant", "linear"] = "constant"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,21 +72,20 @@ class Ranker(nn.Module):
         self.head_weights: Tensor
         self.register_buffer("head_weights", torch.tensor(astuple(config.head_weights)), persistent=False)
 
-    def forward(self, features: KeyedJaggedTensor, dense: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[batch, num_candidates, num_heads] logits, and squared norms of what was looked up.
+    def forward(self, features: KeyedJaggedTensor, dense: Tensor, positions: Tensor) -> Tensor:
+        """[batch, num_candidates, num_heads] logits.
 
         `dense`: [batch, num_candidates, NUM_DENSE]. `positions`: [batch, num_candidates], 0 is unknown and `NOTHING`
-        marks a batch that only keeps step. The norms: [batch, len(user_names)] and [batch, num_candidates].
+        marks a batch that only keeps step.
         """
         freeze(self, bool((positions == NOTHING).all()))
         pooled = self.look_up(features)
         batch, num = dense.shape[:2]
-        user_parts = self.user_parts(pooled)
-        users = user_parts[:, None].expand(-1, num, -1, -1)
+        users = self.user_parts(pooled)[:, None].expand(-1, num, -1, -1)
         items = torch.stack([self.item_parts(pooled, name) for name in self.candidates], dim=1)
         logits = self.logits(users.flatten(0, 1), items.flatten(0, 1), dense.flatten(0, 1))
-        placed = logits.view(batch, num, len(HEADS)) + self.positions(positions.clamp(min=0))
-        return placed, user_parts.square().sum(2), items[:, :, 0].square().sum(2)
+        placed: Tensor = logits.view(batch, num, len(HEADS)) + self.positions(positions.clamp(min=0))
+        return placed
 
     def look_up(self, features: KeyedJaggedTensor) -> dict[str, Tensor]:
         """Mean-pooled embeddings by feature name, each [batch, dim]."""

@@ -58,6 +58,7 @@ class _Worker:
         net = config.objective.build("cpu")
         self._model: DistributedModelParallel = shard(net, self._recipe.optimizer, self._device)
         self._optimizer = optimizer_of(self._model, self._recipe.optimizer)
+        self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
         self._progress = Progress()
         self._live = time.monotonic()
         if self._rank == 0:
@@ -110,6 +111,7 @@ class _Worker:
     def _epoch(self, epoch: int) -> tuple[float, int]:
         """Mean loss and number of examples, over all workers."""
         self._model.train()
+        self._set_rates(epoch)
         totals = np.zeros(2)
         rng = generator(self._recipe.seed, "negatives", epoch, self._rank)
         for batch, weight in self._in_step(self._batches(epoch)):
@@ -122,6 +124,11 @@ class _Worker:
             self._show(epoch, int(totals[1]))
         loss, samples = self._sum(totals)
         return loss / max(samples, 1), int(samples)
+
+    def _set_rates(self, epoch: int) -> None:
+        share = 1.0 - (epoch - 1) / self._recipe.training.epochs if self._recipe.optimizer.schedule == "linear" else 1.0
+        for group, full in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = full * share
 
     def _batches(self, epoch: int) -> Iterator[Sized]:
         stream = ray.train.get_dataset_shard(DATASET).iter_batches(

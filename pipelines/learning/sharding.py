@@ -32,7 +32,8 @@ def shard(net: nn.Module, optimizer: OptimizerConfig, device: torch.device) -> D
     if optimizer.table_optimizer == "adam":  # on CPU no fused kernel has it: whole tables, a copy on every worker
         types = [ShardingType.DATA_PARALLEL.value]
     else:
-        apply_optimizer_in_backward(RowWiseAdagrad, tables.parameters(), {"lr": optimizer.table_learning_rate})
+        settings = {"lr": optimizer.table_learning_rate, "weight_decay": optimizer.table_l2}
+        apply_optimizer_in_backward(RowWiseAdagrad, tables.parameters(), settings)
     configs = tables.embedding_bag_configs if hasattr(tables, "embedding_bag_configs") else tables.embedding_configs
     names = [config.name for config in configs()]  # type: ignore[operator]
     world = dist.get_world_size()
@@ -52,14 +53,16 @@ def optimizer_of(model: DistributedModelParallel, config: OptimizerConfig) -> Co
     dense = {name: weight for name, weight in outside.items() if name not in tables}
     parts = [_adam(dense, config.dense_learning_rate)]
     if tables:
-        parts.append(_adam(tables, config.table_learning_rate))
+        parts.append(_adam(tables, config.table_learning_rate, config.table_l2))
     # Two levels, so that no two optimizers have one name.
     return CombinedOptimizer([model.fused_optimizer, CombinedOptimizer(parts)])
 
 
-def _adam(weights: dict[str, Any], learning_rate: float) -> KeyedOptimizerWrapper:
+def _adam(weights: dict[str, Any], learning_rate: float, l2: float = 0.0) -> KeyedOptimizerWrapper:
     adam = KeyedOptimizerWrapper(weights, lambda params: torch.optim.Adam(params, lr=learning_rate))
-    adam.init_state()  # so that a checkpoint has a place to be restored into
+    adam.init_state()  # so that a checkpoint has a place to be restored into; it is a step, so nothing decays yet
+    for group in adam.param_groups:
+        group["weight_decay"] = l2
     return adam
 
 

@@ -15,11 +15,10 @@ from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_tables
 from pipelines.learning.examples import Examples
 from pipelines.learning.impressions_examples import expanded_impressions
-from pipelines.learning.objectives.embedding_penalty import row_shares
 from pipelines.learning.objectives.example_stream import ExampleStream
-from pipelines.learning.objectives.heads import head_labels, main_head, placements
+from pipelines.learning.objectives.heads import head_labels, head_losses, main_head, placements
 from pipelines.learning.objectives.objective import Expansion, HeldOut, Inputs, Known, device_of
-from pipelines.learning.objectives.ranker import log_popularity, ranker_losses
+from pipelines.learning.objectives.ranker import log_popularity, logits_of
 
 _EXAMPLES_AT_A_TIME = 8_192
 
@@ -62,14 +61,11 @@ class ImpressionRankerObjective(ExampleStream):
         kept = rng.random(len(batch)) >= self._config.position_dropout
         shown = batch.extra["position"]
         positions = np.where(kept, 1 + shown.clip(max=self._config.num_positions - 1), 0)
-        inputs = self._inputs(batch, np.where(shown == NOTHING, NOTHING, positions))
-        if self._config.embedding_l2:
-            inputs.tensors.update(row_shares(batch, batch.items[:, None]))
-        return inputs
+        return self._inputs(batch, np.where(shown == NOTHING, NOTHING, positions))
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
-        """Sum of the heads' logistic losses, and the embeddings' penalty, [batch]."""
-        return ranker_losses(net, inputs, self._config.embedding_l2)
+        """Sum of the heads' logistic losses, [batch]."""
+        return head_losses(logits_of(net, inputs), inputs.tensors["labels"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
         """Placements of the final logit, positions unknown, by the label of the main head; their mean is the AUC."""
@@ -77,8 +73,7 @@ class ImpressionRankerObjective(ExampleStream):
         for start in range(0, len(examples), _EXAMPLES_AT_A_TIME):
             part = examples.take(slice(start, start + _EXAMPLES_AT_A_TIME))
             inputs = self._inputs(part, np.zeros(len(part), np.int64)).to(device_of(net))
-            logits = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])[0]
-            parts.append(net.final(logits)[:, 0].cpu().numpy())
+            parts.append(net.final(logits_of(net, inputs))[:, 0].cpu().numpy())
         labels = head_labels(examples.extra["targets"], self._config)[:, main_head(self._config)].numpy()
         known = ~np.isnan(labels)
         placed = placements(np.concatenate(parts)[known], labels[known] > 0)

@@ -14,7 +14,6 @@ from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, candidate_names, ranker_keys, ranker_tables
 from pipelines.learning.examples import Examples
-from pipelines.learning.objectives.embedding_penalty import embedding_penalty, row_shares
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.heads import head_losses
 from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
@@ -71,30 +70,24 @@ class RankerObjective(ExampleStream):
             "labels": labels,
             "positions": torch.full(items.shape, NOTHING if "nothing" in batch.extra else 0),
         }
-        if self._config.embedding_l2:
-            tensors |= row_shares(batch, items)
         return Inputs(to_kjt(looked_up, self._keys, len(batch)), tensors)
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
-        """Mean logistic loss over each example's candidates, and the embeddings' penalty, [batch]."""
-        return ranker_losses(net, inputs, self._config.embedding_l2)
+        """Mean logistic loss over each example's candidates, [batch]."""
+        return head_losses(logits_of(net, inputs), inputs.tensors["labels"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
         """Share of an example's sampled negatives that score below its positive; a tie counts half."""
         inputs = self.inputs(held_out.examples, rng).to(device_of(net))
-        logits = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])[0]
-        final = net.final(logits).cpu().numpy()
+        final = net.final(logits_of(net, inputs)).cpu().numpy()
         positive, negatives = final[:, :1], final[:, 1:]
         return np.asarray(((positive > negatives) + 0.5 * (positive == negatives)).mean(axis=1), np.float64)
 
 
-def ranker_losses(net: nn.Module, inputs: Inputs, embedding_l2: float) -> Tensor:
-    """Sum of the heads' logistic losses, and the embeddings' penalty, [batch]."""
-    logits, user_norms, item_norms = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])
-    losses = head_losses(logits, inputs.tensors["labels"])
-    if embedding_l2:
-        losses = losses + embedding_l2 * embedding_penalty(user_norms, item_norms, inputs.tensors)
-    return losses
+def logits_of(net: Any, inputs: Inputs) -> Tensor:
+    """[batch, num_candidates, num_heads]."""
+    logits: Tensor = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])
+    return logits
 
 
 def log_popularity(known: Known, items: NDArray[np.int64], now_us: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from models.seeds import generator
 from pipelines.learning.examples import Examples, examples_of
 from pipelines.learning.objectives.impression_ranker import ImpressionRankerObjective
 from pipelines.learning.objectives.objective import HeldOut, Known
+from pipelines.learning.objectives.ranker import logits_of
 
 NUM_ITEMS, NUM_POSITIONS, NUM_EXAMPLES, BATCH = 20, 10, 12_000, 1_000
 QUALITY = np.linspace(-1.5, 1.5, NUM_ITEMS)
@@ -60,7 +61,7 @@ def trained_order(config: RankerConfig) -> float:
     with torch.no_grad():
         everything = impressions(np.arange(NUM_ITEMS), np.zeros(NUM_ITEMS, np.int64), QUALITY > 0)
         inputs = objective._inputs(everything, np.zeros(NUM_ITEMS, np.int64))
-        logits = net(inputs.features, inputs.tensors["dense"], inputs.tensors["positions"])[0][:, 0, 1].numpy()
+        logits = logits_of(net, inputs)[:, 0, 1].numpy()
         assert objective.scores(net, HeldOut(everything, []), rng).shape == (NUM_ITEMS,)
     return float(np.corrcoef(np.argsort(np.argsort(logits)), np.arange(NUM_ITEMS))[0, 1])
 
