@@ -12,11 +12,11 @@ from models.model_config import TableSizes
 
 
 def embedding_tables(
-    sizes: TableSizes, dim: int, candidates: Sequence[str], device: str = "cpu"
+    sizes: TableSizes, dim: int, candidates: Sequence[str], device: str = "cpu", bound: float | None = None
 ) -> EmbeddingBagCollection:
     """Mean-pooled tables of users, items, countries, categories and, where there are any, contexts.
 
-    `candidates` name the item look-ups.
+    `candidates` name the item look-ups. Weights start uniform within ±`bound`, by default 1/√dim.
     """
     looked_up = {
         "user_table": (sizes.users, ["user"]),
@@ -26,7 +26,7 @@ def embedding_tables(
     }
     if sizes.context_fields:
         looked_up["context_table"] = (sizes.contexts, [f"context_{field}" for field in range(sizes.context_fields)])
-    bound = dim**-0.5
+    bound = dim**-0.5 if bound is None else bound
     return EmbeddingBagCollection(
         device=torch.device(device),
         tables=[

@@ -23,6 +23,7 @@ from models.nets.interactions import interaction
 
 HEADS = tuple(head.name for head in fields(HeadWeights))
 ONE_CANDIDATE = ("item",)
+_NEAR_ZERO = 0.02
 NOTHING = -1
 """Position of the one example of a batch that is there only to keep step."""
 
@@ -41,7 +42,10 @@ def ranker_tables(
     sizes: TableSizes, config: RankerConfig, device: str, candidates: Sequence[str] = ONE_CANDIDATE
 ) -> EmbeddingBagCollection:
     """Tables with one item look-up for each candidate of an example."""
-    return embedding_tables(sizes, config.embedding_dim, candidates, device)
+    # From near zero a rare row says little until it has learned something. Dot products of such rows would be too
+    # small to learn from.
+    bound = _NEAR_ZERO if config.interaction == "dcn_v2" else None
+    return embedding_tables(sizes, config.embedding_dim, candidates, device, bound)
 
 
 def ranker_keys(num_context_fields: int, candidates: Sequence[str] = ONE_CANDIDATE) -> tuple[str, ...]:

@@ -29,7 +29,25 @@ pytestmark = pytest.mark.slow
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 FIELDS = ("daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
 PARTS = {"train": "train", "valid": "validation", "test": "test"}
-OVERRIDES = ()
+OVERRIDES = (
+    "features.history_length=1",  # nothing is to be held in it
+    "model.embedding_dim=16",
+    "model.cross_layers=3",
+    "model.cross_rank=0",
+    "model.hidden_dim=256",
+    "model.dropout=0.3",
+    "optimizer.table_optimizer=adam",
+    "optimizer.table_learning_rate=0.003",
+    "optimizer.table_l2=0.003",
+    "optimizer.schedule=linear",
+    "training.epochs=14",
+    "training.batch_size=2048",
+    "training.num_workers=1",
+    "training.cpus_per_worker=1",
+    "training.patience=0",
+    "training.validation_users=60000",
+)
+"""Chosen on the validation rows."""
 MIN_AUC = 0.984
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.learning.counts_as_of import CountsAsOf, Periods
@@ -15,6 +15,7 @@ events = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), min_size=1, 
 """(item, day) of each."""
 
 
+@settings(deadline=None)
 @given(events, st.integers(0, 3), st.integers(-5, 120))
 def test_only_earlier_periods_count(log: list[tuple[int, int]], item: int, day: int) -> None:
     days = [at for _, at in log]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.model_config import HeadWeights, RankerConfig
@@ -47,6 +47,7 @@ def test_validation_is_about_the_heaviest_head() -> None:
     assert HEADS[main_head(RankerConfig(head_weights=HeadWeights(0.0, 0.0, 0.0, 1.0)))] == "rating"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=12))
 def test_the_mean_placement_is_the_auc(pairs: list[tuple[int, bool]]) -> None:
     scores = np.asarray([score for score, _ in pairs], np.float32)
