@@ -22,6 +22,8 @@ EXPOSURES = pa.schema(
         pa.field("propensity", pa.float32(), nullable=False),
         pa.field("timestamp", TIMESTAMP, nullable=False),
         pa.field("date", pa.date32(), nullable=False),
+        # Circumstances of the request as one JSON object of strings, such as {"daytime": "morning"}.
+        pa.field("context", pa.string()),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )
@@ -40,3 +42,4 @@ class Exposure:
     item_ids: tuple[str, ...]
     propensity: float
     timestamp: datetime
+    context: str | None = None

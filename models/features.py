@@ -132,18 +132,27 @@ def item_side(name: str, features: ItemFeatures, items: Rows) -> dict[str, Jagge
     return {name: Jagged(items, ones), f"{name}_categories": features.categories_of(items)}
 
 
-def dense_features(users: UserBatch, features: ItemFeatures, items: Rows) -> NDArray[np.float32]:
+def context_features(rows: NDArray[np.int32]) -> dict[str, Jagged]:
+    """Look-ups `context_0`, `context_1`, … of [batch, num_fields] context rows; -1 is absent and looks up nothing."""
+    return {f"context_{field}": _jagged(rows[:, field : field + 1]) for field in range(rows.shape[1])}
+
+
+def dense_features(
+    users: UserBatch, features: ItemFeatures, items: Rows, log_popularity: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """[batch, NUM_DENSE]: log history length, log item popularity, log days since release, category affinity.
 
     Affinity is the share of the user's history events that lie in a category of the item, averaged over
-    the item's categories; an unknown release date counts as 0 days.
+    the item's categories; an unknown release date counts as 0 days. `log_popularity`: of each pair as of the
+    user's `now_us`, which training gives; without it, that of the whole training part.
     """
     known = users.history >= 0
     num_events = known.sum(axis=1)
     released = features.released_us[items]
     days = np.where(released >= 0, np.maximum(users.now_us - released, 0) / _US_PER_DAY, 0.0)
     affinity = _category_affinity(users.history, known, features, items)
-    columns = (np.log1p(num_events), features.log_popularity[items], np.log1p(days) / 5.0, affinity)
+    popularity = features.log_popularity[items] if log_popularity is None else log_popularity
+    columns = (np.log1p(num_events), popularity, np.log1p(days) / 5.0, affinity)
     return np.stack(columns, axis=1).astype(np.float32)
 
 

@@ -5,7 +5,7 @@ A width or count of 0 means "by the size of the data" (`pipelines/learning/scali
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 
@@ -103,13 +103,46 @@ class HybridConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadWeights:
+    """The final logit is the sum of weight × logit over the heads. A head of weight 0 is not trained."""
+
+    view: float = 0.1
+    click: float = 1.0
+    purchase: float = 1.0
+    rating: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class RankerConfig:
-    """Width of the tables and of the hidden layers, and how many negatives are drawn for each positive."""
+    """How features meet (`interaction`), the layers behind them, what is learned from, and how heads add up.
+
+    `cross_rank` 0: full matrices. `rating_threshold`: a rating at or above it is a good one.
+
+    `examples` auto: exposures, once the lake has `min_exposures` of them, else events with `num_negatives` sampled
+    negatives each. `num_positions`: places of a list with a bias of their own; later ones share the last. A value of
+    a context field needs `context_min_count` exposures for a row of its own, and the `context_max_values` most
+    frequent have one.
+    """
 
     kind: ClassVar[str] = "ranker"
     embedding_dim: int = 32
+    interaction: Literal["dlrm", "dcn_v2"] = "dcn_v2"
+    cross_layers: int = 2
+    cross_rank: int = 32
+    cross_layout: Literal["parallel", "stacked"] = "parallel"
     hidden_dim: int = 128
+    num_layers: int = 2
+    dropout: float = 0.1
+    batch_norm: bool = True
+    head_weights: HeadWeights = field(default_factory=HeadWeights)
+    rating_threshold: float = 4.0
+    examples: Literal["auto", "exposures", "interactions"] = "auto"
+    min_exposures: int = 1_000
     num_negatives: int = 8
+    num_positions: int = 50
+    position_dropout: float = 0.1
+    context_min_count: int = 3
+    context_max_values: int = 10_000
 
 
 NetConfig = TwoTowerConfig | SequenceConfig | NeuralCFConfig | RankerConfig
@@ -121,9 +154,11 @@ ModelConfig = NetConfig | FitConfig
 
 @dataclass(frozen=True, slots=True)
 class TableSizes:
-    """Rows of each embedding table."""
+    """Rows of each embedding table, and how many fields of context share the table of contexts."""
 
     users: int
     items: int
     countries: int
     categories: int
+    contexts: int = 0
+    context_fields: int = 0

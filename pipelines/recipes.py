@@ -32,6 +32,8 @@ class OptimizerConfig:
 
     `table_optimizer` `adam` steps whole tables on CPU, a copy on every worker: for tables of up to some 100,000
     rows. On CUDA it is fused, and tables are sharded by rows or columns. `weight_decay` is of the dense layers.
+    `table_l2`: weight of half the squared norm of the tables in the loss. Adam steps whole tables, so that it holds
+    every row at every step; row-wise Adagrad only those that a batch looks up.
 
     Both learning rates rise from 0 over `warmup_steps`, and `cosine` or `linear` brings them to 0 by the last epoch.
     """
@@ -39,6 +41,7 @@ class OptimizerConfig:
     table_learning_rate: float = 0.05
     dense_learning_rate: float = 1e-3
     table_optimizer: Literal["rowwise_adagrad", "adam"] = "rowwise_adagrad"
+    table_l2: float = 0.0
     weight_decay: float = 0.0
     warmup_steps: int = 0
     schedule: Literal["constant", "cosine", "linear"] = "constant"

@@ -12,16 +12,21 @@ from models.model_config import TableSizes
 
 
 def embedding_tables(
-    sizes: TableSizes, dim: int, candidates: Sequence[str], device: str = "cpu"
+    sizes: TableSizes, dim: int, candidates: Sequence[str], device: str = "cpu", bound: float | None = None
 ) -> EmbeddingBagCollection:
-    """Mean-pooled tables of users, items, countries and categories; `candidates` name the item look-ups."""
+    """Mean-pooled tables of users, items, countries, categories and, where there are any, contexts.
+
+    `candidates` name the item look-ups. Weights start uniform within ±`bound`, by default 1/√dim.
+    """
     looked_up = {
         "user_table": (sizes.users, ["user"]),
         "item_table": (sizes.items, [*candidates, "history", "recent", "last"]),
         "country_table": (sizes.countries, ["country"]),
         "category_table": (sizes.categories, [f"{name}_categories" for name in candidates]),
     }
-    bound = dim**-0.5
+    if sizes.context_fields:
+        looked_up["context_table"] = (sizes.contexts, [f"context_{field}" for field in range(sizes.context_fields)])
+    bound = dim**-0.5 if bound is None else bound
     return EmbeddingBagCollection(
         device=torch.device(device),
         tables=[

@@ -19,7 +19,7 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def save_net(
-    folder: Path, file: str, config: Any, sizes: TableSizes, weights: Mapping[str, Tensor], **extra: float
+    folder: Path, file: str, config: Any, sizes: TableSizes, weights: Mapping[str, Tensor], **extra: Any
 ) -> None:
     """Write weights and, beside them, what is needed to build the net again."""
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / file)

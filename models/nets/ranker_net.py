@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
-from models.features import FeatureSpec, ItemFeatures, UserBatch, dense_features, item_side, user_features
-from models.model_config import RankerConfig, TableSizes
-from models.nets.embedding_tables import lookup_keys
+from models.contexts import ContextVocabulary
+from models.features import (
+    FeatureSpec,
+    ItemFeatures,
+    Jagged,
+    UserBatch,
+    context_features,
+    dense_features,
+    item_side,
+    user_features,
+)
+from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.nets.files import describe, fill
-from models.nets.jagged import to_kjt
 from models.nets.ranker import Ranker, ranker_tables
 from models.vocabulary import Rows
 
@@ -22,27 +34,61 @@ RANKER = "ranker.safetensors"
 class RankerNet:
     """`weight` is the ranker's share in the final score, learned on validation data."""
 
-    def __init__(self, net: Ranker, weight: float) -> None:
+    def __init__(self, net: Ranker, weight: float, contexts: ContextVocabulary) -> None:
         self._net = net
         self.weight = weight
-        self._keys = lookup_keys(net.candidates)
+        self.contexts = contexts
+        self._table_of: dict[str, Tensor] = {
+            name: net.tables.embedding_bags[table.name].weight
+            for table in net.tables.embedding_bag_configs()
+            for name in table.feature_names
+        }
 
     @classmethod
     def load(cls, folder: Path) -> RankerNet:
         """Read `ranker.safetensors` and its JSON."""
         body = describe(folder, RANKER)
-        config, sizes = RankerConfig(**body["config"]), TableSizes(**body["sizes"])
-        net = Ranker(ranker_tables(sizes, config, "cpu"), config)
-        return cls(fill(net, folder / RANKER), float(body["weight"]))
+        config, sizes = read_config(body["config"]), TableSizes(**body["sizes"])
+        net = Ranker(ranker_tables(sizes, config, "cpu"), config, sizes.context_fields)
+        contexts = ContextVocabulary(**body.get("contexts", {}))
+        return cls(fill(net, folder / RANKER), float(body["weight"]), contexts)
 
     @torch.inference_mode()
     def logits(
-        self, spec: FeatureSpec, features: ItemFeatures, users: UserBatch, owner: NDArray[np.int64], items: Rows
+        self,
+        spec: FeatureSpec,
+        features: ItemFeatures,
+        users: UserBatch,
+        owner: NDArray[np.int64],
+        items: Rows,
+        *,
+        contexts: NDArray[np.int32] | None = None,
+        log_popularity: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """[num_pairs] logits: pair p is user `owner[p]` with item row `items[p]`."""
-        pooled_users = self._net.look_up(to_kjt(user_features(users, spec.recent_length), self._keys, len(users)))
-        pooled_items = self._net.look_up(to_kjt(item_side("item", features, items), self._keys, len(items)))
-        dense = torch.from_numpy(dense_features(users.take(owner), features, items))
-        user_parts = self._net.user_parts(pooled_users)[torch.from_numpy(owner)]
-        logits = self._net.logits(user_parts, self._net.item_parts(pooled_items), dense)
+        """[num_pairs] final logits: pair p is user `owner[p]` with item row `items[p]`.
+
+        `contexts`: [num_users, num_fields] rows of `self.contexts`; without it every look-up of context is empty.
+        `log_popularity`: see `dense_features`.
+        """
+        if contexts is None:
+            contexts = np.full((len(users), len(self.contexts.fields)), -1, np.int32)
+        user_side = {**user_features(users, spec.recent_length), **context_features(contexts)}
+        user_parts = self._net.user_parts(self._look_up(user_side))[torch.from_numpy(owner)]
+        item_parts = self._net.item_parts(self._look_up(item_side("item", features, items)))
+        dense = torch.from_numpy(dense_features(users.take(owner), features, items, log_popularity))
+        logits = self._net.final(self._net.logits(user_parts, item_parts, dense))
         return np.asarray(logits.numpy(), dtype=np.float32)
+
+    def _look_up(self, features: Mapping[str, Jagged]) -> dict[str, Tensor]:
+        """Mean-pooled embeddings of these features alone: one process needs no collection of all of them."""
+        return {name: _mean(self._table_of[name], jagged) for name, jagged in features.items()}
+
+
+def read_config(values: Mapping[str, Any]) -> RankerConfig:
+    """The configuration that `asdict` made plain data of."""
+    return RankerConfig(**{**values, "head_weights": HeadWeights(**values.get("head_weights", {}))})
+
+
+def _mean(table: Tensor, jagged: Jagged) -> Tensor:
+    starts = np.cumsum(jagged.lengths, dtype=np.int64) - jagged.lengths
+    return F.embedding_bag(torch.from_numpy(jagged.values), table, torch.from_numpy(starts), mode="mean")

@@ -18,6 +18,7 @@ from models.events import (
 from models.tables import Table
 from pipelines.ingestion import fields
 from pipelines.ingestion.chunks import COLUMNS, EXTRA, ROW, record
+from pipelines.ingestion.context_column import context_column
 from pipelines.ingestion.timestamps import TimeUnit, microseconds
 
 REASON, RECORD = "_reason", "_record"
@@ -46,6 +47,7 @@ def check_interactions(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         for name in COLUMNS[Table.INTERACTIONS]
     }
     texts = {name: fields.text(raw[name]) for name in _TEXTS}
+    context, bad_context = context_column(raw["context"], frame[EXTRA])
     kinds = fields.text(raw["event_type"]).str.strip_chars().str.to_lowercase().fill_null(default.value)
     parsed = pl.DataFrame(
         {
@@ -57,7 +59,9 @@ def check_interactions(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
             "raw_rating": raw["rating"],
             "position": _number(raw["position"], pl.Int64),
             "raw_position": raw["position"],
-            "context": frame[EXTRA],
+            "context": context,
+            "raw_context": raw["context"],
+            "bad_context": bad_context,
             ROW: frame[ROW],
         }
     ).with_columns(_reason(rules).alias(REASON))
@@ -110,6 +114,7 @@ def _reason(rules: Rules) -> pl.Expr:
         pl.when(placed & ~position.is_between(0, MAX_POSITION).fill_null(False)).then(
             pl.format(f"position: '{{}}' is not a whole number from 0 to {MAX_POSITION}", fields.shown("raw_position"))
         ),
+        pl.when("bad_context").then(pl.format("context: '{}' is no JSON object", fields.shown("raw_context"))),
         *(fields.too_long(name) for name in _TEXTS if name not in ("user_id", "item_id")),
     ]
     return pl.coalesce(checks)

@@ -26,6 +26,7 @@ _INTERACTION_COLUMNS = (
     "position",
     "country",
     "device",
+    "context",
 )
 _ITEM_COLUMNS = ("item_id", "title", "categories", "tags", "released", "description")
 COLUMNS: dict[Table, tuple[str, ...]] = {

@@ -19,6 +19,7 @@ from models.item_table import SCHEMA, ItemTable
 from models.popularity import HALF_LIFE_DAYS
 from models.tables import Table
 from models.vocabulary import Vocabulary
+from pipelines.learning.ranking_facts import RankingFacts
 from pipelines.learning.sequences import SEQUENCE, sequences
 from pipelines.learning.split import TRAIN, Split, SplitConfig, resolve
 from pipelines.recipes import Recipe
@@ -30,7 +31,8 @@ _US_PER_DAY = 86_400_000_000
 class Corpus:
     """`popular`: time-decayed counts by country and item row; `snapshot`: what the manifest says of the data.
 
-    `ordered` False: some events have no time, so a user's events are a set and not a sequence.
+    `ordered` False: some events have no time, so a user's events are a set and not a sequence. `ranking`: what a
+    ranker learns from beside this.
     """
 
     sequences: Dataset
@@ -40,6 +42,7 @@ class Corpus:
     popular: pl.DataFrame
     snapshot: dict[str, Any]
     ordered: bool
+    ranking: RankingFacts | None = None
 
 
 def load_corpus(recipe: Recipe, lake: Lake) -> Corpus:
@@ -49,8 +52,8 @@ def load_corpus(recipe: Recipe, lake: Lake) -> Corpus:
         return _items_alone(recipe, lake)
     num_untimed = rows_by_date.get(UNTIMED_DATE, 0)
     _check_order(recipe, num_untimed)
-    all_sequences = sequences(lake, recipe.seed).materialize()
     split = split_of(recipe.split, lake)
+    all_sequences = sequences(lake, recipe.seed, recommendations=split.by_recommendation).materialize()
     counts, users = _count(all_sequences, split, _end_us(max(rows_by_date)))
     items = _catalogue(lake, counts)
     rows = pl.DataFrame({"item_id": items.ids}).with_row_index("item_row").cast({"item_row": pl.Int64})
@@ -95,8 +98,15 @@ def split_of(config: SplitConfig, lake: Lake) -> Split:
 def explode(block: pa.Table) -> pl.DataFrame:
     """One row an event from a block of sequences, users and times in order; `country` is what was known before it."""
     frame = pl.DataFrame(block).drop("country")
-    names = {"item_ids": "item_id", "event_types": "event_type", "timestamps_us": "timestamp_us"}
-    return frame.rename({**names, "countries": "country"}).explode(*names.values(), "country")
+    names = {
+        "item_ids": "item_id",
+        "event_types": "event_type",
+        "timestamps_us": "timestamp_us",
+        "countries": "country",
+        "recommendation_ids": "recommendation_id",
+    }
+    given = {theirs: ours for theirs, ours in names.items() if theirs in frame.columns}
+    return frame.rename(given).explode(*given.values())
 
 
 def count_events(block: pa.Table, split: Split, end_us: int) -> pa.Table:

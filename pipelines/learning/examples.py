@@ -7,7 +7,7 @@ Ray Data task, streams to a worker, and is gone after its step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -21,21 +21,28 @@ from pipelines.learning.split import TRAIN, VALIDATION
 Block = Mapping[str, NDArray[np.generic]]
 Order = Literal["time", "given", "none"]
 _EXAMPLES_AT_A_TIME = 32_768
+_COLUMNS = ("user", "country", "history", "now_us", "item")
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Users as of just before the event, and the item row of the event. All arrays are [num_examples, …]."""
+    """Users as of just before the event, and the item row of the event. All arrays are [num_examples, …].
+
+    `extra`: other columns by name, which go with the examples wherever they go.
+    """
 
     users: UserBatch
     items: NDArray[np.int64]
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def take(self, index: NDArray[np.int64] | slice) -> Examples:
         """The examples at `index`, in that order."""
-        return Examples(self.users.take(index), self.items[index])
+        return Examples(
+            self.users.take(index), self.items[index], {name: values[index] for name, values in self.extra.items()}
+        )
 
 
 def expand(
@@ -89,7 +96,8 @@ def examples_of(columns: Block) -> Examples:
         history=np.asarray(columns["history"], np.int32),
         now_us=np.asarray(columns["now_us"], np.int64),
     )
-    return Examples(users, np.asarray(columns["item"], np.int64))
+    extra = {name: np.asarray(values) for name, values in columns.items() if name not in _COLUMNS}
+    return Examples(users, np.asarray(columns["item"], np.int64), extra)
 
 
 def shuffled_batches(
@@ -163,4 +171,5 @@ def concatenate(parts: list[Examples]) -> Examples:
         np.concatenate([u.history for u in users]),
         np.concatenate([u.now_us for u in users]),
     )
-    return Examples(joined, np.concatenate([part.items for part in parts]))
+    extra = {name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra}
+    return Examples(joined, np.concatenate([part.items for part in parts]), extra)

@@ -33,7 +33,8 @@ def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: An
 
     def write(out: Path) -> None:
         if isinstance(recipe.model, RankerConfig):
-            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0)
+            contexts = corpus.ranking.contexts.to_json() if corpus.ranking else {}
+            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0, contexts=contexts)
             _save_vocabularies(out, corpus)  # a bundle has its retrieval run's; a warm start needs these
             return
         save_retrieval(out, recipe, corpus)

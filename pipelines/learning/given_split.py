@@ -1,4 +1,4 @@
-"""The file of a `given` split: which user-item pairs are held out, and for what."""
+"""The file of a `given` split: which user-item pairs, or which recommendations, are held out, and for what."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ PARTS = {"train": 0, "validation": 1, "test": 2}
 
 
 def read_given(uri: str) -> pl.DataFrame:
-    """Columns `user_id`, `item_id`, `part` (0 train, 1 validation, 2 test), each pair once, from Parquet or CSV."""
+    """Columns `user_id`, `item_id`, `part` (0 train, 1 validation, 2 test), each pair once, from Parquet or CSV.
+
+    A file with a column `recommendation_id` gives that instead of pairs: whole lists as they were shown.
+    """
     if not uri:
         raise ConfigError("split.protocol given needs a file of pairs. Add --set split.given=PATH")
     folder, _, name = uri.rpartition("/")
@@ -24,7 +27,8 @@ def read_given(uri: str) -> pl.DataFrame:
         pairs = pl.read_parquet(io.BytesIO(data)) if uri.endswith(".parquet") else pl.read_csv(data, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"the split file {uri} cannot be read: {error}. Give Parquet or CSV.") from error
-    missing = {"user_id", "item_id"} - set(pairs.columns)
+    keys = ["recommendation_id"] if "recommendation_id" in pairs.columns else ["user_id", "item_id"]
+    missing = set(keys) - set(pairs.columns)
     if missing:
         raise SchemaError(
             f"the split file {uri} lacks {', '.join(sorted(missing))}; it has {', '.join(pairs.columns)}."
@@ -35,5 +39,5 @@ def read_given(uri: str) -> pl.DataFrame:
     if unknown:
         raise InputError(f"the split file {uri} has parts {sorted(map(str, unknown))}. Use {', '.join(PARTS)}.")
     return pairs.select(
-        pl.col("user_id", "item_id").cast(pl.String), pl.col("part").replace_strict(PARTS, return_dtype=pl.Int8)
-    ).unique(["user_id", "item_id"], keep="last", maintain_order=True)
+        pl.col(keys).cast(pl.String), pl.col("part").replace_strict(PARTS, return_dtype=pl.Int8)
+    ).unique(keys, keep="last", maintain_order=True)

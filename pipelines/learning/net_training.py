@@ -11,6 +11,7 @@ from ray.data import Dataset
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from models.contexts import ContextVocabulary
 from models.errors import ShoalError
 from models.model_config import TableSizes
 from pipelines.learning.checkpoint_folders import (
@@ -64,9 +65,8 @@ def train_net(
 
     `source`: what a warm start begins from.
     """
-    known = Known(
-        table_sizes(recipe, corpus), corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order
-    )
+    features, counts = corpus.items.features(recipe.features), corpus.items.counts
+    known = Known(table_sizes(recipe, corpus), features, counts, recipe.features, order, corpus.ranking)
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
     stream = encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
@@ -104,8 +104,15 @@ def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> Non
 
 def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
     """Rows of each embedding table for a corpus."""
+    spec = recipe.features
+    contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
     return TableSizes(
-        corpus.users.num_rows, len(corpus.items), recipe.features.country_buckets, recipe.features.category_buckets
+        corpus.users.num_rows,
+        len(corpus.items),
+        spec.country_buckets,
+        spec.category_buckets,
+        contexts.num_rows,
+        len(contexts.fields),
     )
 
 

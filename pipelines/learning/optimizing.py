@@ -28,17 +28,20 @@ def optimizer_of(
     dense = {name: weight for name, weight in outside.items() if name not in tables}
     parts = []
     if tables:
-        parts.append(_adam(tables, config.table_learning_rate, 0.0))
+        parts.append(_adam(torch.optim.Adam, tables, config.table_learning_rate, config.table_l2))
     if dense:
-        parts.append(_adam(dense, config.dense_learning_rate, config.weight_decay))
+        parts.append(_adam(torch.optim.AdamW, dense, config.dense_learning_rate, config.weight_decay))
     stepped: KeyedOptimizer = CombinedOptimizer(parts)
     if training.max_gradient_norm:
         stepped = GradientClippingOptimizer(stepped, GradientClipping.NORM, training.max_gradient_norm)
     return CombinedOptimizer([model.fused_optimizer, stepped])
 
 
-def _adam(weights: dict[str, Any], learning_rate: float, weight_decay: float) -> KeyedOptimizerWrapper:
-    adam = KeyedOptimizerWrapper(weights, lambda params: torch.optim.AdamW(params, lr=learning_rate, weight_decay=0.0))
+def _adam(
+    kind: type[torch.optim.Adam], weights: dict[str, Any], learning_rate: float, weight_decay: float
+) -> KeyedOptimizerWrapper:
+    """`weight_decay` is in the gradient for Adam, which is an L2 penalty, and beside it for AdamW."""
+    adam = KeyedOptimizerWrapper(weights, lambda params: kind(params, lr=learning_rate, weight_decay=0.0))
     adam.init_state()  # so that a checkpoint has a place to be restored into; it is a step, so nothing decays yet
     for group in adam.param_groups:
         group["weight_decay"] = weight_decay

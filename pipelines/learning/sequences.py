@@ -1,7 +1,8 @@
 """From the lake to one time-ordered sequence a user, by Ray Data: users are hashed to buckets, each bucket is one task.
 
 Columns of a sequence: `user_id`, `country` (the newest known, may be null) and, oldest first, the lists `item_ids`,
-`event_types`, `timestamps_us` (0 for an untimed event), `countries` (what was known before each event, may be null).
+`event_types`, `timestamps_us` (0 for an untimed event), `countries` (what was known before each event, may be null)
+and, when asked for, `recommendation_ids` (what each event answers, may be null).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _ROWS_PER_BUCKET = 1_000_000
 _MIN_BUCKETS = 8
 _EVENT_COLUMNS = ["user_id", "item_id", "event_type", "timestamp", "country", "interaction_id"]
 _ROW = pa.schema([(n, pa.timestamp("us", "UTC") if n == "timestamp" else pa.string()) for n in _EVENT_COLUMNS])
+_RECOMMENDATION = pa.field("recommendation_id", pa.string())
 SEQUENCE = pa.schema(
     [
         ("user_id", pa.string()),
@@ -35,24 +37,25 @@ SEQUENCE = pa.schema(
 )
 
 
-def sequences(lake: Lake, seed: int, users: Collection[str] | None = None) -> Dataset:
+def sequences(lake: Lake, seed: int, users: Collection[str] | None = None, *, recommendations: bool = False) -> Dataset:
     """Every user's sequence (or only those of `users`), in an order shuffled by `seed`. Lazy."""
     num_events = lake.num_rows(Table.INTERACTIONS)
     if num_events == 0:
         raise NotFoundError(f"the lake {lake.uri} holds no interactions. Ingest a log first: shoal ingest --help")
     num_buckets = max(_MIN_BUCKETS, num_events // _ROWS_PER_BUCKET)
     wanted = ray.put(pa.array(sorted(users), pa.string())) if users is not None else None
-    rows = _read(lake, Table.INTERACTIONS, _EVENT_COLUMNS).map_batches(
-        _bucketed,
+    schema = _ROW.append(_RECOMMENDATION) if recommendations else _ROW
+    rows = _read(lake, Table.INTERACTIONS, schema.names).map_batches(
+        bucketed,
         batch_format="pyarrow",
-        fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
+        fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted, "schema": schema},
         batch_size=None,
     )
     if lake.exists(Table.USERS):
         profiles = _read(lake, Table.USERS, ["user_id", "country"]).map_batches(
-            _bucketed,
+            bucketed,
             batch_format="pyarrow",
-            fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted},
+            fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted, "schema": schema},
             batch_size=None,
         )
         rows = rows.union(profiles)
@@ -72,6 +75,7 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
     known = events.join(profiles, on="user_id", how="left", maintain_order="left").with_columns(
         pl.coalesce(pl.col("country").forward_fill().over("user_id"), "profile").alias("country_after")
     )
+    answers = _RECOMMENDATION.name in known.columns
     before = pl.col("country_after").shift(1).over("user_id")
     sequences = (
         known.with_columns(pl.coalesce(before, "profile").alias("country_before"))
@@ -82,10 +86,12 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
             pl.col("event_type").alias("event_types"),
             pl.col("timestamp").dt.timestamp("us").fill_null(0).alias("timestamps_us"),
             pl.col("country_before").alias("countries"),
+            *([pl.col(_RECOMMENDATION.name).alias("recommendation_ids")] if answers else []),
         )
     )
     shuffled = sequences.sort("user_id").sample(fraction=1.0, shuffle=True, seed=derive_seed(seed, "users"))
-    return shuffled.to_arrow().cast(SEQUENCE)
+    lists = pa.list_(_RECOMMENDATION.type)
+    return shuffled.to_arrow().cast(SEQUENCE.append(pa.field("recommendation_ids", lists)) if answers else SEQUENCE)
 
 
 def _read(lake: Lake, table: Table, columns: list[str]) -> Dataset:
@@ -94,14 +100,16 @@ def _read(lake: Lake, table: Table, columns: list[str]) -> Dataset:
     )
 
 
-def _bucketed(rows: pa.Table, num_buckets: int, seed: int, wanted: ray.ObjectRef | None) -> pa.Table:
-    """Rows in the one layout, with the bucket of their user."""
+def bucketed(
+    rows: pa.Table, num_buckets: int, seed: int, schema: pa.Schema, wanted: ray.ObjectRef | None = None
+) -> pa.Table:
+    """Rows in the one layout of `schema`, with the bucket of their user; a column that they lack is null."""
     if wanted is not None:
         rows = rows.filter(pc.is_in(rows["user_id"], value_set=ray.get(wanted)))
     columns = [
         rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
-        for field in _ROW
+        for field in schema
     ]
     hashes = pl.Series(rows["user_id"].to_pandas()).hash(seed=seed)
     bucket = (hashes % num_buckets).cast(pl.Int64).to_arrow()
-    return pa.Table.from_arrays([*columns, bucket], names=[*_ROW.names, "bucket"])
+    return pa.Table.from_arrays([*columns, bucket], names=[*schema.names, "bucket"])

@@ -46,7 +46,8 @@ def shard(
         return distribute(net, device, [ShardingType.DATA_PARALLEL.value], training, local_world)
     adam = optimizer.table_optimizer == "adam"
     in_backward = torch.optim.Adam if adam else RowWiseAdagrad
-    apply_optimizer_in_backward(in_backward, tables.parameters(), {"lr": optimizer.table_learning_rate})
+    settings = {"lr": optimizer.table_learning_rate, "weight_decay": optimizer.table_l2}
+    apply_optimizer_in_backward(in_backward, tables.parameters(), settings)
     types = _WHOLE + (_ROWS if cuda else []) + (_COLUMNS if adam else [])
     return distribute(net, device, types, training, local_world)
 

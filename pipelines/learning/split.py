@@ -8,6 +8,7 @@ from typing import Literal
 
 import polars as pl
 
+from models.errors import ConfigError
 from models.events import NEGATIVE_TYPES
 from pipelines.learning.given_split import read_given
 
@@ -23,7 +24,8 @@ class SplitConfig:
 
     `time`: the last `test_fraction` of all events, in whole days, tests; as much before it validates.
     `given`: the user-item pairs of the file `given` test or validate, as its column `part` says (without one, all
-    test); when it names no validation pairs, a tenth of the others validates, chosen by a hash.
+    test); when it names no validation pairs, a tenth of the others validates, chosen by a hash. A file with a column
+    `recommendation_id` holds out lists as they were shown, with the events that answer them.
     `none`: everything is trained on and nothing is held out.
 
     `validation` False: what would validate is trained on too, for a last fit with settings that were chosen before.
@@ -39,7 +41,7 @@ class SplitConfig:
 class Split:
     """The rule with its moments resolved: a `time` event at or after a moment (UTC µs) belongs to that part.
 
-    `given`: columns `user_id`, `item_id`, `part` (int8) of the `given` protocol.
+    `given`: columns `user_id`, `item_id` (or `recommendation_id`), `part` (int8) of the `given` protocol.
     """
 
     protocol: Protocol
@@ -51,8 +53,9 @@ class Split:
     def label(self, events: pl.DataFrame) -> pl.DataFrame:
         """Positive events of whole users, oldest first, with their `label`; adds no rows.
 
-        Needs columns `user_id`, `item_id`, `event_type`, `timestamp_us`. Immediate repeats of an item are one
-        event; a later repeat is CONTEXT: part of the history, never a target, since a seen item is never recommended.
+        Needs columns `user_id`, `item_id`, `event_type`, `timestamp_us`, and `recommendation_id` for a split by it.
+        Immediate repeats of an item are one event; a later repeat is CONTEXT: part of the history, never a target,
+        since a seen item is never recommended.
         """
         negative = [event_type.value for event_type in NEGATIVE_TYPES]
         kept = events.filter(~pl.col("event_type").is_in(negative)).filter(
@@ -60,13 +63,46 @@ class Split:
         )
         target = pl.struct("user_id", "item_id").is_first_distinct()
         if self.given is not None:
-            kept = kept.join(self.given, on=["user_id", "item_id"], how="left", maintain_order="left")
+            kept = self._with_given(kept)
         labelled = kept.with_columns(target.alias("_target")).with_columns(
             pl.when("_target").then(self._part()).otherwise(CONTEXT).cast(pl.Int8).alias("label")
         )
         if not self.validation:
             labelled = labelled.with_columns(pl.col("label").replace(VALIDATION, TRAIN))
         return labelled.drop("_target", "part", strict=False)
+
+    @property
+    def by_recommendation(self) -> bool:
+        """True when the parts are lists as they were shown."""
+        return self.given is not None and "recommendation_id" in self.given.columns
+
+    def label_impressions(self, shown: pl.DataFrame) -> pl.DataFrame:
+        """Shown items with their `label`, in the same order. What answers a held-out event is held out with it.
+
+        Needs `user_id`, `item_id`, `recommendation_id`, `timestamp_us` (when it was shown), `answered` (the greatest
+        label of the events that answer the list, or null), `validation_us` and `test_us` (of the user's held-out
+        events, or null).
+        """
+        if self.given is not None:
+            labelled = self._with_given(shown).with_columns(self._given_part().alias("label")).drop("part")
+        else:
+            moment, validation, test = pl.col("timestamp_us"), pl.lit(None, pl.Int64), pl.lit(None, pl.Int64)
+            if self.protocol == "time":
+                validation, test = pl.lit(self.validation_us), pl.lit(self.test_us)
+            elif self.protocol == "leave_last_out":
+                validation, test = pl.col("validation_us"), pl.col("test_us")
+            by_moment = pl.when(moment >= test).then(TEST).when(moment >= validation).then(VALIDATION).otherwise(TRAIN)
+            labelled = shown.with_columns(pl.max_horizontal(by_moment, "answered", pl.lit(TRAIN)).alias("label"))
+        if not self.validation:
+            labelled = labelled.with_columns(pl.col("label").replace(VALIDATION, TRAIN))
+        return labelled.cast({"label": pl.Int8})
+
+    def _with_given(self, rows: pl.DataFrame) -> pl.DataFrame:
+        assert self.given is not None
+        keys = [name for name in self.given.columns if name != "part"]
+        if missing := set(keys) - set(rows.columns):
+            raise ConfigError(f"a split by {', '.join(missing)} is for rankers; give user-item pairs for this.")
+        return rows.join(self.given, on=keys, how="left", maintain_order="left")
 
     def _part(self) -> pl.Expr:
         """The part of a target event."""
@@ -87,7 +123,10 @@ class Split:
         named = pl.col("part").fill_null(TRAIN)
         if (self.given["part"] == VALIDATION).any():
             return named
-        drawn = pl.struct("user_id", "item_id").hash(seed=1) % 1_000 < 1_000 * _VALIDATION_SHARE
+        drawn = (
+            pl.struct(name for name in self.given.columns if name != "part").hash(seed=1) % 1_000
+            < 1_000 * _VALIDATION_SHARE
+        )
         return pl.when((named == TRAIN) & drawn).then(VALIDATION).otherwise(named)
 
 

@@ -16,7 +16,7 @@ from ray.train import UserCallback
 from cluster.console import say
 from cluster.lake import Lake
 from models.errors import ConfigError, InputError
-from models.model_config import FitConfig, HybridConfig
+from models.model_config import FitConfig, HybridConfig, RankerConfig
 from pipelines.learning.corpus import Corpus, load_corpus
 from pipelines.learning.encoding import encode_block
 from pipelines.learning.examples import Order, examples_of, expand
@@ -26,6 +26,7 @@ from pipelines.learning.net_training import train_net
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.origin import ORIGIN, Origin, begun_from, describe_origin, refreshed, with_training_events
 from pipelines.learning.progress_bar import OnEpoch, following
+from pipelines.learning.ranking import held_out_impressions, prepare_ranking
 from pipelines.learning.run_folder import begin, new_run_id, read_json, run_uri, write_json
 from pipelines.learning.scaling import scaled
 from pipelines.learning.source import read_source
@@ -75,8 +76,16 @@ def train(
     if num_examples == 0 and recipe.needs_events:
         raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
-    encoded = _encode(recipe, corpus)
-    held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
+    ranking = prepare_ranking(recipe, corpus, pinned) if isinstance(recipe.model, RankerConfig) else None
+    if ranking is not None:
+        recipe, corpus = ranking.applied(recipe), replace(corpus, ranking=ranking.facts)
+        num_examples = ranking.facts.num_examples
+    if ranking is not None and ranking.encoded is not None:
+        encoded = _in_order(ranking.encoded)
+        held_out = held_out_impressions(recipe.features, encoded, limit=recipe.training.validation_users)
+    else:
+        encoded = _encode(recipe, corpus)
+        held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
     if origin and origin.refresh:
         encoded, num_examples = with_training_events(encoded)
         say(f"{recipe.name}: {num_examples:,} of them are new since {origin.uri}")

@@ -12,6 +12,7 @@ from models.features import (
     ItemFeatures,
     UserBatch,
     collapse,
+    context_features,
     dense_features,
     item_features,
     item_side,
@@ -72,6 +73,22 @@ def test_dense_features_of_one_pair_by_hand() -> None:
 def test_dense_features_of_a_new_user_and_an_unreleased_item() -> None:
     row = dense_features(two_users(), three_items(), np.asarray([0, 2]))[1]
     assert row == pytest.approx([0, math.log(100), 0, 0])
+
+
+def test_popularity_as_of_a_moment_takes_the_place_of_the_total() -> None:
+    as_of = np.asarray([0.5, 0.25], np.float32)
+    made = dense_features(two_users(), three_items(), np.asarray([1, 1]), as_of)
+    plain = dense_features(two_users(), three_items(), np.asarray([1, 1]))
+    assert made[:, 1].tolist() == [0.5, 0.25]
+    assert np.delete(made, 1, axis=1).tolist() == np.delete(plain, 1, axis=1).tolist()
+
+
+def test_an_absent_field_of_context_looks_nothing_up() -> None:
+    made = context_features(np.asarray([[3, -1], [4, 5]], np.int32))
+    assert {name: (f.values.tolist(), f.lengths.tolist()) for name, f in made.items()} == {
+        "context_0": ([3, 4], [1, 1]),
+        "context_1": ([5], [0, 1]),
+    }
 
 
 def test_dense_features_of_nobody() -> None:

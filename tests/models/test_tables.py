@@ -10,7 +10,7 @@ import pytest
 from models.events import SCHEMA_VERSION
 from models.tables import TABLES, Table
 
-GOLDEN = Path(__file__).parent / "golden" / "tables.v1.json"
+GOLDEN = Path(__file__).parent / "golden" / "tables.v2.json"
 
 
 def contract(table: Table) -> dict[str, object]:
@@ -35,3 +35,11 @@ def test_keys_and_partitions_are_columns_that_are_never_null(table: Table) -> No
     spec = TABLES[table]
     for name in (spec.key, *spec.partition_by):
         assert not spec.schema.field(name).nullable
+
+
+@pytest.mark.parametrize("older", sorted(GOLDEN.parent.glob("tables.v*.json"))[:-1], ids=lambda path: path.stem)
+def test_a_version_only_adds_columns_that_may_be_null(older: Path) -> None:
+    for name, before in json.loads(older.read_text()).items():
+        now = json.loads(GOLDEN.read_text())[name]
+        assert set(before["columns"]) <= set(now["columns"])
+        assert not [column for column in set(now["columns"]) - set(before["columns"]) if "not null" in column]

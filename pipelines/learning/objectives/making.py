@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.model_config import ModelConfig, NeuralCFConfig, RankerConfig, SequenceConfig, TwoTowerConfig
+from pipelines.learning.objectives.impression_ranker import ImpressionRankerObjective
 from pipelines.learning.objectives.neural_cf import NeuralCFObjective
 from pipelines.learning.objectives.objective import Known, Objective
 from pipelines.learning.objectives.ranker import RankerObjective
@@ -19,4 +20,6 @@ def make_objective(config: ModelConfig, known: Known) -> Objective:
     if isinstance(config, NeuralCFConfig):
         return NeuralCFObjective(config, known)
     assert isinstance(config, RankerConfig)
+    if known.ranking is not None and known.ranking.from_exposures:
+        return ImpressionRankerObjective(config, known)
     return RankerObjective(config, known)

@@ -15,17 +15,22 @@ from torchrec import KeyedJaggedTensor
 from models.features import FeatureSpec, ItemFeatures
 from models.model_config import TableSizes
 from pipelines.learning.examples import Block, Examples, Order
+from pipelines.learning.ranking_facts import RankingFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a net is built for: table sizes, item features, training events of each item, and the feature spec."""
+    """What a net is built for: table sizes, item features, training events of each item, and the feature spec.
+
+    `ranking`: what a ranker learns from beside these.
+    """
 
     sizes: TableSizes
     features: ItemFeatures
     counts: NDArray[np.int64]
     spec: FeatureSpec
     order: Order = "time"
+    ranking: RankingFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

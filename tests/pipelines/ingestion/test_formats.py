@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -194,3 +195,20 @@ def test_untimed_logs_are_taken_only_when_asked_for(tmp_path: Path) -> None:
     rows = checked(path, untimed=True)
     assert rows["timestamp"].to_list() == [None, FIRST]
     assert rows["date"].to_list() == [date(1970, 1, 1), date(2000, 12, 31)]
+
+
+def test_a_context_is_taken_as_it_is_and_other_columns_are_added_to_it(tmp_path: Path) -> None:
+    lines = [
+        {"user_id": "ann", "item_id": "a", "timestamp": 1, "context": {"daytime": "morning"}},
+        {"user_id": "ann", "item_id": "b", "timestamp": 2, "context": '{"daytime":"night"}', "city": "Oslo"},
+        {"user_id": "ann", "item_id": "c", "timestamp": 3, "city": "Oslo"},
+        {"user_id": "ann", "item_id": "d", "timestamp": 4},
+        {"user_id": "ann", "item_id": "e", "timestamp": 5, "context": "morning"},
+        {"user_id": "ann", "item_id": "f", "timestamp": 6, "context": ["morning"]},
+    ]
+    path = tmp_path / "interactions.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    rows = checked(path)
+    contexts = [None if text is None else json.loads(text) for text in good(rows)["context"]]
+    assert contexts == [{"daytime": "morning"}, {"city": "Oslo", "daytime": "night"}, {"city": "Oslo"}, None]
+    assert reasons(rows) == ["context: 'morning' is no JSON object", "context: '[\"morning\"]' is no JSON object"]

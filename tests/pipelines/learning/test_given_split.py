@@ -39,6 +39,25 @@ def test_without_validation_pairs_a_tenth_of_the_rest_validates_and_none_of_the_
     assert labels(config, letters) == found
 
 
+def test_lists_as_they_were_shown_are_held_out_with_what_answers_them(tmp_path: Path) -> None:
+    split = resolve(write(tmp_path / "split.csv", "recommendation_id,part\nr1,test\nr2,validation\n"), {})
+    rows = pl.DataFrame(
+        {
+            "user_id": "ann",
+            "item_id": list("abca"),
+            "event_type": "click",
+            "timestamp_us": 0,
+            "recommendation_id": ["r1", "r2", None, "r3"],
+        }
+    )
+    assert split.by_recommendation
+    assert split.label(rows)["label"].to_list() == [TEST, VALIDATION, TRAIN, CONTEXT]
+    shown = rows.with_columns(pl.lit(None).alias(n) for n in ("answered", "validation_us", "test_us"))
+    assert split.label_impressions(shown)["label"].to_list() == [TEST, VALIDATION, TRAIN, TRAIN]
+    with pytest.raises(ConfigError, match="a split by recommendation_id is for rankers"):
+        split.label(rows.drop("recommendation_id"))
+
+
 def test_a_last_fit_trains_on_what_would_validate() -> None:
     assert labels(SplitConfig(), "abcd") == [TRAIN, TRAIN, VALIDATION, TEST]
     assert labels(SplitConfig(validation=False), "abcd") == [TRAIN, TRAIN, TRAIN, TEST]
