@@ -20,11 +20,11 @@ from models.errors import ConfigError
 from models.model_config import HybridConfig
 from models.retrievers.hybrid import SOURCES_FOLDER, HybridRetriever, save_fusion
 from models.retrievers.loading import load_sources
-from pipelines.learning.corpus import Corpus
 from pipelines.learning.export import export, save_retrieval
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
 from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.preparing import Prepared
 from pipelines.recipes import Recipe, load_recipe
 
 _CANDIDATES = 100
@@ -37,16 +37,9 @@ Cases = list[tuple[NDArray[np.float64], int]]
 """For each validation user the features of their candidates, [num_candidates, num_features], and which is right."""
 
 
-def train_hybrid(
-    recipe: Recipe,
-    corpus: Corpus,
-    held_out: HeldOut | None,
-    lake: Lake,
-    uri: str,
-    callbacks: Sequence[UserCallback],
-    train: Train,
-) -> None:
+def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[UserCallback], train: Train) -> None:
     """Train the sources as runs below this one, so that what was done of them is kept, and write `export/`."""
+    recipe, corpus, held_out = prepared.recipe, prepared.corpus, prepared.held_out
     assert isinstance(recipe.model, HybridConfig)
     if held_out is None:
         raise ConfigError("a hybrid learns its weights on validation users, and there are none. Use another split.")

@@ -24,11 +24,11 @@ from pipelines.learning.checkpoint_folders import (
     storage_uri,
 )
 from pipelines.learning.corpus import Corpus
-from pipelines.learning.examples import Order
 from pipelines.learning.export import export_net
 from pipelines.learning.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import HeldOut, Known
+from pipelines.learning.objectives.objective import Known
+from pipelines.learning.preparing import Prepared
 from pipelines.learning.progress_bar import EpochLog
 from pipelines.learning.source import Source
 from pipelines.learning.stopping import DiskFull, causes, error_of, no_room
@@ -50,30 +50,21 @@ class UnevenSplit(DataConfig):
         return shards
 
 
-def train_net(
-    recipe: Recipe,
-    corpus: Corpus,
-    encoded: Dataset,
-    held_out: HeldOut | None,
-    order: Order,
-    uri: str,
-    callbacks: Sequence[UserCallback],
-    num_examples: int,
-    source: Source | None = None,
-) -> None:
-    """Train the recipe's net on the `num_examples` of encoded sequences and write the run's `export/`.
+def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], source: Source | None = None) -> None:
+    """Train the recipe's net on what was prepared and write the run's `export/`.
 
     `source`: what a warm start begins from.
     """
+    recipe, corpus = prepared.recipe, prepared.corpus
     features, counts = corpus.items.features(recipe.features), corpus.items.counts
-    known = Known(table_sizes(recipe, corpus), features, counts, recipe.features, order, corpus.ranking)
+    known = Known(table_sizes(recipe, corpus), features, counts, recipe.features, prepared.order, corpus.ranking)
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
-    stream = encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
+    stream = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     warm_start = ""
     if source is not None and not epochs_whole(uri):
         warm_start = write_warm_start(source, objective, corpus.items.ids, corpus.users.ids, recipe.seed, uri)
-    loop = LoopConfig(recipe, objective, held_out, uri, num_examples, warm_start)
+    loop = LoopConfig(recipe, objective, prepared.held_out, uri, prepared.num_examples, warm_start)
     _fit(_trainer(loop, stream, uri, callbacks), recipe, corpus, uri)
     best = best_epoch(uri, objective.metric)
     assert best is not None  # a run that reported no checkpoint has failed

@@ -5,11 +5,12 @@ origin.json     what a warm start began from     changes.json   settings changed
 sharding.txt    how the tables were sharded      live.json      samples of the epoch in progress
 metrics.json    one record an epoch              curves.svg     loss and validation score by epoch
 tensorboard/    event files                      checkpoints/   written by the workers, one an epoch
-export/         the files of a bundle, once the run has finished
+export/         the files of a bundle            finished.json   written last of all
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -19,6 +20,14 @@ from typing import Any
 
 from cluster.storage import Folder, join
 from models.errors import ConfigError
+
+FINISHED = "finished.json"
+
+
+def stable_run_id(recipe: str, *parts: object) -> str:
+    """`two_tower-0a1b2c3d4e5f`: the same for the same parts, so that a repeated attempt finds what was done."""
+    body = json.dumps(parts, sort_keys=True).encode()
+    return f"{recipe}-{hashlib.blake2b(body, digest_size=6).hexdigest()}"
 
 
 def new_run_id(recipe: str) -> str:

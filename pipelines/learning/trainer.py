@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import ray
-import ray.data
-from ray.data import Dataset
 from ray.train import UserCallback
 
 from cluster.console import say
 from cluster.lake import Lake
-from models.errors import ConfigError, InputError
-from models.model_config import FitConfig, HybridConfig, RankerConfig
-from pipelines.learning.corpus import Corpus, load_corpus
-from pipelines.learning.encoding import encode_block
-from pipelines.learning.examples import Order, examples_of, expand
+from models.errors import ConfigError
+from models.model_config import FitConfig, HybridConfig
+from pipelines.learning.corpus import load_corpus
 from pipelines.learning.fitting.task import fit_in_task
 from pipelines.learning.fusing import train_hybrid
 from pipelines.learning.net_training import train_net
-from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.origin import ORIGIN, Origin, begun_from, describe_origin, refreshed, with_training_events
+from pipelines.learning.preparing import prepare
 from pipelines.learning.progress_bar import OnEpoch, following
-from pipelines.learning.ranking import held_out_impressions, prepare_ranking
-from pipelines.learning.run_folder import begin, new_run_id, read_json, run_uri, write_json
-from pipelines.learning.scaling import scaled
+from pipelines.learning.run_folder import FINISHED, begin, new_run_id, read_json, run_uri, write_json
 from pipelines.learning.source import read_source
-from pipelines.learning.split import VALIDATION
 from pipelines.recipes import Recipe, to_dict
 
 
@@ -53,103 +42,41 @@ def train(
     callbacks: Sequence[UserCallback] = (),
     origin: Origin | None = None,
 ) -> TrainedRun:
-    """Train `recipe` on the lake as of now. A `run_id` that was interrupted goes on, on the data it was begun with.
+    """Train `recipe` on the lake as of now.
 
+    A `run_id` that was interrupted goes on, on the data it was begun with; one that has finished is returned as it is.
     `origin`: the finished run or bundle that this one begins from.
     """
     run_id = run_id or new_run_id(recipe.name)
     uri = run_uri(runs_uri, run_id)
+    if read_json(uri, FINISHED) is not None:
+        say(f"run {run_id} has finished before; nothing is trained again")
+        return TrainedRun(run_id, uri, read_json(uri, "metrics.json"))
     begun = read_json(uri, "data.json")
     say(f"{recipe.name}: reading the lake")
     pinned = lake.pinned(begun["versions"] if begun else None)
     corpus = load_corpus(recipe, pinned)
     origin = begun_from(uri) if begun else origin
     if origin and isinstance(recipe.model, FitConfig):
-        raise ConfigError(f"{recipe.name} is fitted anew each time, in seconds. Leave out --from and --since.")
+        raise ConfigError(f"{recipe.name} is made anew each time. Leave out --from and --since.")
     source = read_source(origin.uri, recipe) if origin else None
     if source and origin and origin.refresh:
         corpus = refreshed(corpus, recipe, pinned, source)
-    if not corpus.ordered:
-        recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
-    num_examples = int(corpus.items.counts.sum())
-    recipe = scaled(recipe, num_examples)
-    if num_examples == 0 and recipe.needs_events:
-        raise InputError("the training part of the split is empty. Use more data, or a longer log.")
-    say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
-    ranking = prepare_ranking(recipe, corpus, pinned) if isinstance(recipe.model, RankerConfig) else None
-    if ranking is not None:
-        recipe, corpus = ranking.applied(recipe), replace(corpus, ranking=ranking.facts)
-        num_examples = ranking.facts.num_examples
-    if ranking is not None and ranking.encoded is not None:
-        encoded = _in_order(ranking.encoded)
-        held_out = held_out_impressions(recipe.features, encoded, limit=recipe.training.validation_users)
-    else:
-        encoded = _encode(recipe, corpus)
-        held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
+    prepared = prepare(recipe, corpus, pinned)
     if origin and origin.refresh:
-        encoded, num_examples = with_training_events(encoded)
+        encoded, num_examples = with_training_events(prepared.encoded)
+        prepared = replace(prepared, encoded=encoded, num_examples=num_examples)
         say(f"{recipe.name}: {num_examples:,} of them are new since {origin.uri}")
-    begin(uri, to_dict(recipe), corpus.snapshot)
+    begin(uri, to_dict(prepared.recipe), corpus.snapshot)
     if source and origin:
         write_json(uri, ORIGIN, describe_origin(origin, source, corpus))
     with following(uri, recipe.name, recipe.training.epochs, on_epoch):
         if isinstance(recipe.model, HybridConfig):
-            train_hybrid(recipe, corpus, held_out, pinned, uri, callbacks, train)
+            train_hybrid(prepared, pinned, uri, callbacks, train)
         elif isinstance(recipe.model, FitConfig):
-            fit_in_task(recipe, corpus, encoded, held_out, uri, callbacks)
+            fit_in_task(prepared, uri, callbacks)
         else:
-            train_net(recipe, corpus, encoded, held_out, order_of(recipe, corpus), uri, callbacks, num_examples, source)
-    return TrainedRun(run_id, uri, read_json(uri, "metrics.json"))
-
-
-def order_of(recipe: Recipe, corpus: Corpus) -> Order:
-    """What the order of a user's events means to an example."""
-    if not corpus.ordered:
-        return "none"
-    return "given" if recipe.split.protocol == "given" else "time"
-
-
-def _encode(recipe: Recipe, corpus: Corpus) -> Dataset:
-    items, users = ray.put(corpus.items.vocabulary), ray.put(corpus.users)
-    encoded = corpus.sequences.map_batches(
-        encode_block,
-        batch_format="pyarrow",
-        batch_size=None,
-        fn_kwargs={"items": items, "users": users, "spec": recipe.features, "split": corpus.split},
-    )
-    return _in_order(encoded)
-
-
-def _in_order(encoded: Dataset) -> Dataset:
-    """The blocks by their first user, whatever order their tasks ended in: a seed then repeats a run."""
-    blocks = encoded.to_arrow_refs()
-    first_users = ray.get([_first_user.remote(block) for block in blocks])
-    return ray.data.from_arrow_refs([blocks[at] for at in np.argsort(first_users, kind="stable")])
-
-
-@ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
-def _first_user(block: pa.Table) -> int:
-    return int(block["user_row"][0].as_py()) if len(block) else -1
-
-
-def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
-    """Up to `validation_users` validation examples, with all the user had seen before each."""
-    if recipe.split.protocol == "none" or not recipe.split.validation or recipe.training.validation_users == 0:
-        return None
-    length, limit = recipe.features.history_length, recipe.training.validation_users
-    columns: dict[str, list[Any]] = {}
-    seen: list[Any] = []
-    for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
-        part = expand(block, length, VALIDATION, order)
-        for name, values in part.items():
-            columns.setdefault(name, []).append(values)
-        for rows, labels in zip(block["item_rows"], block["labels"], strict=True):
-            for at in np.flatnonzero(labels == VALIDATION):
-                before = rows[:at] if order == "time" else rows[labels < VALIDATION]
-                seen.append(before[before != rows[at]])
-        if len(seen) >= limit:
-            break
-    if not columns:
-        return None
-    examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()})
-    return HeldOut(examples.take(slice(limit)), seen[:limit]) if len(examples) else None
+            train_net(prepared, uri, callbacks, source)
+    done = TrainedRun(run_id, uri, read_json(uri, "metrics.json"))
+    write_json(uri, FINISHED, {"epochs": len(done.epochs)})
+    return done

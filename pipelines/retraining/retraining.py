@@ -10,11 +10,12 @@ from cluster.lake import Lake
 from cluster.online_store import OnlineStore
 from cluster.registry import Registry
 from pipelines.ingestion.ingesting import IngestOptions, ingest
+from pipelines.learning.run_folder import stable_run_id
 from pipelines.learning.trainer import train
 from pipelines.online.sink import sink
 from pipelines.online.warm import warm
 from pipelines.publication.publish import Published, publish
-from pipelines.recipes import Recipe
+from pipelines.recipes import Recipe, to_dict
 
 
 def retrain(
@@ -35,8 +36,15 @@ def retrain(
         say(str(ingest(source, lake, options or IngestOptions())))
     if sources:
         warm(lake, store)
-    retrieval_run = train(retrieval, lake, runs_uri)
+    data = lake.pinned()
+    retrieval_run = train(retrieval, data, runs_uri, run_id=_attempt(retrieval, data))
     ranker_run = None
     if ranker is not None:  # it ranks what the retrieval run knows, and must not see what that one held out
-        ranker_run = train(replace(ranker, features=retrieval.features, split=retrieval.split), lake, runs_uri)
+        ranker = replace(ranker, features=retrieval.features, split=retrieval.split)
+        ranker_run = train(ranker, data, runs_uri, run_id=_attempt(ranker, data))
     return publish(retrieval_run.uri, ranker_run.uri if ranker_run else None, lake, registry)
+
+
+def _attempt(recipe: Recipe, data: Lake) -> str:
+    """A retried retraining on the same data finds its own run, whole or half done, and trains nothing twice."""
+    return stable_run_id(recipe.name, to_dict(recipe), data.uri, data.versions)

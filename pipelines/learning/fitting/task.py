@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ray
-from ray.data import Dataset
 from ray.exceptions import RayTaskError
 from ray.train import UserCallback
 
@@ -17,25 +16,21 @@ from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.material import make_material
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.preparing import Prepared
 from pipelines.recipes import Recipe
 
 
-def fit_in_task(
-    recipe: Recipe,
-    corpus: Corpus,
-    encoded: Dataset,
-    held_out: HeldOut | None,
-    uri: str,
-    callbacks: Sequence[UserCallback],
-) -> None:
+def fit_in_task(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback]) -> None:
     """Fit on encoded sequences and write the run's `export/`; a task that was lost starts again."""
-    training = recipe.training
+    recipe, training = prepared.recipe, prepared.recipe.training
     asked = max(training.num_workers * training.cpus_per_worker, 1.0)
     num_cpus = min(asked, ray.cluster_resources().get("CPU", 1.0))
     task = _fit.options(num_cpus=num_cpus, max_retries=training.max_failures)
-    shared = (ray.put(corpus), ray.put(held_out))
+    shared = (ray.put(prepared.corpus), ray.put(prepared.held_out))
     try:
-        ray.get(task.remote(recipe, *shared, encoded.to_arrow_refs(), int(num_cpus), RunReporter(uri, callbacks)))
+        ray.get(
+            task.remote(recipe, *shared, prepared.encoded.to_arrow_refs(), int(num_cpus), RunReporter(uri, callbacks))
+        )
     except RayTaskError as error:
         if isinstance(error.cause, ShoalError):
             raise error.cause from error

@@ -1,0 +1,111 @@
+"""What training starts from: encoded sequences, held-out examples, and the recipe with its open settings filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import Dataset
+
+from cluster.console import say
+from cluster.lake import Lake
+from models.errors import InputError
+from models.model_config import RankerConfig
+from pipelines.learning.corpus import Corpus
+from pipelines.learning.encoding import encode_block
+from pipelines.learning.examples import Order, examples_of, expand
+from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.ranking import held_out_impressions, prepare_ranking
+from pipelines.learning.scaling import scaled
+from pipelines.learning.split import VALIDATION
+from pipelines.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`encoded`: blocks of sequences (of impressions for a ranker of exposures); `num_examples`: what they train on."""
+
+    recipe: Recipe
+    corpus: Corpus
+    encoded: Dataset
+    held_out: HeldOut | None
+    num_examples: int
+
+    @property
+    def order(self) -> Order:
+        """What the order of a user's events means to an example."""
+        if not self.corpus.ordered:
+            return "none"
+        return "given" if self.recipe.split.protocol == "given" else "time"
+
+
+def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
+    """Encode a corpus of the pinned lake for a recipe; `InputError` when there is nothing to train on."""
+    if not corpus.ordered:
+        recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
+    num_examples = int(corpus.items.counts.sum())
+    recipe = scaled(recipe, num_examples)
+    if num_examples == 0 and recipe.needs_events:
+        raise InputError("the training part of the split is empty. Use more data, or a longer log.")
+    say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
+    if isinstance(recipe.model, RankerConfig):
+        ranking = prepare_ranking(recipe, corpus, lake)
+        recipe, corpus = ranking.applied(recipe), replace(corpus, ranking=ranking.facts)
+        num_examples = ranking.facts.num_examples
+        if ranking.encoded is not None:
+            encoded = _in_order(ranking.encoded)
+            held_out = held_out_impressions(recipe.features, encoded, limit=recipe.training.validation_users)
+            return Prepared(recipe, corpus, encoded, held_out, num_examples)
+    prepared = Prepared(recipe, corpus, encode_sequences(recipe, corpus), None, num_examples)
+    return replace(prepared, held_out=_held_out(recipe, prepared.encoded, prepared.order))
+
+
+def encode_sequences(recipe: Recipe, corpus: Corpus) -> Dataset:
+    """Sequences of rows with labels, one block a bucket of users, in an order that a seed repeats."""
+    items, users = ray.put(corpus.items.vocabulary), ray.put(corpus.users)
+    encoded = corpus.sequences.map_batches(
+        encode_block,
+        batch_format="pyarrow",
+        batch_size=None,
+        fn_kwargs={"items": items, "users": users, "spec": recipe.features, "split": corpus.split},
+    )
+    return _in_order(encoded)
+
+
+def _in_order(encoded: Dataset) -> Dataset:
+    """The blocks by their first user, whatever order their tasks ended in: a seed then repeats a run."""
+    blocks = encoded.to_arrow_refs()
+    first_users = ray.get([_first_user.remote(block) for block in blocks])
+    return ray.data.from_arrow_refs([blocks[at] for at in np.argsort(first_users, kind="stable")])
+
+
+@ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
+def _first_user(block: pa.Table) -> int:
+    return int(block["user_row"][0].as_py()) if len(block) else -1
+
+
+def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
+    """Up to `validation_users` validation examples, with all the user had seen before each."""
+    if recipe.split.protocol == "none" or not recipe.split.validation or recipe.training.validation_users == 0:
+        return None
+    length, limit = recipe.features.history_length, recipe.training.validation_users
+    columns: dict[str, list[Any]] = {}
+    seen: list[Any] = []
+    for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
+        part = expand(block, length, VALIDATION, order)
+        for name, values in part.items():
+            columns.setdefault(name, []).append(values)
+        for rows, labels in zip(block["item_rows"], block["labels"], strict=True):
+            for at in np.flatnonzero(labels == VALIDATION):
+                before = rows[:at] if order == "time" else rows[labels < VALIDATION]
+                seen.append(before[before != rows[at]])
+        if len(seen) >= limit:
+            break
+    if not columns:
+        return None
+    examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()})
+    return HeldOut(examples.take(slice(limit)), seen[:limit]) if len(examples) else None
