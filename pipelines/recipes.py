@@ -156,7 +156,7 @@ def hybrid() -> Recipe:
 
 
 def ranker() -> Recipe:
-    """Ordering of candidates: DLRM-style interactions by logistic loss."""
+    """Ordering of candidates: what was shown and what was done with it, or events with sampled negatives."""
     return Recipe(
         "ranker", RankerConfig(), training=TrainingConfig(epochs=2), optimizer=OptimizerConfig(table_learning_rate=0.03)
     )

@@ -61,7 +61,8 @@ class Split:
         kept = events.filter(~pl.col("event_type").is_in(negative)).filter(
             (pl.col("item_id") != pl.col("item_id").shift(1).over("user_id")).fill_null(True)
         )
-        target = pl.struct("user_id", "item_id").is_first_distinct()
+        # A split of lists may hold out one meeting of a user and an item and train on another.
+        target = pl.struct("user_id", "item_id", *(["part"] if self.by_recommendation else [])).is_first_distinct()
         if self.given is not None:
             kept = self._with_given(kept)
         labelled = kept.with_columns(target.alias("_target")).with_columns(

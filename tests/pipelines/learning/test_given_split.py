@@ -44,16 +44,16 @@ def test_lists_as_they_were_shown_are_held_out_with_what_answers_them(tmp_path: 
     rows = pl.DataFrame(
         {
             "user_id": "ann",
-            "item_id": list("abca"),
+            "item_id": list("abcaba"),
             "event_type": "click",
             "timestamp_us": 0,
-            "recommendation_id": ["r1", "r2", None, "r3"],
+            "recommendation_id": ["r1", "r2", None, "r3", "r2", "r1"],
         }
     )
     assert split.by_recommendation
-    assert split.label(rows)["label"].to_list() == [TEST, VALIDATION, TRAIN, CONTEXT]
+    assert split.label(rows)["label"].to_list() == [TEST, VALIDATION, TRAIN, TRAIN, CONTEXT, CONTEXT]
     shown = rows.with_columns(pl.lit(None).alias(n) for n in ("answered", "validation_us", "test_us"))
-    assert split.label_impressions(shown)["label"].to_list() == [TEST, VALIDATION, TRAIN, TRAIN]
+    assert split.label_impressions(shown)["label"].to_list() == [TEST, VALIDATION, TRAIN, TRAIN, VALIDATION, TEST]
     with pytest.raises(ConfigError, match="a split by recommendation_id is for rankers"):
         split.label(rows.drop("recommendation_id"))
 
