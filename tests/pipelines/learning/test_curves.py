@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tensorboardX.proto.event_pb2 import Event
@@ -48,3 +49,14 @@ def test_each_epoch_is_an_event_file_in_order(tmp_path: Path) -> None:
     assert logged["validation/ndcg_at_10"] == (2, pytest.approx(0.3))
     assert logged["train/loss"] == (2, 0.5)
     assert {"speed/samples", "speed/samples_per_s", "speed/seconds"} <= logged.keys()
+
+
+def test_what_a_run_does_not_record_is_not_drawn() -> None:
+    fitted = words(curves([{"epoch": 1, "ndcg@10": 0.2, "samples": 9}]))
+    assert "ndcg@10" in fitted
+    assert "loss" not in fitted
+    assert "ndcg@10" not in words(curves([{"epoch": 1, "samples": 9}]))
+
+
+def words(drawn: bytes) -> str:
+    return "".join(ElementTree.fromstring(drawn).itertext())

@@ -1,0 +1,54 @@
+"""A hybrid from lake to bundle on Ray: its sources, its weights, and nothing trained a second time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cluster.lake import Lake
+from cluster.registry import Registry
+from models.recommender import Recommender
+from pipelines.evaluation.cases import evaluation_cases
+from pipelines.learning.run_folder import read_json
+from pipelines.learning.sequences import sequences
+from pipelines.learning.split import TEST, Split
+from pipelines.learning.trainer import TrainedRun, train
+from pipelines.publication.publish import publish
+from pipelines.recipes import load_recipe
+from tests.pipelines.learning.checkerboard import SIZE, item, user, write_checkerboard
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(str(tmp_path_factory.mktemp("world") / "lake"))
+    write_checkerboard(lake)
+    return lake
+
+
+def run(lake: Lake) -> TrainedRun:
+    recipe = load_recipe("hybrid", ['model.sources=["als", "item_knn"]'])
+    return train(recipe, lake, str(Path(lake.uri).parent / "runs"), run_id="hybrid")
+
+
+def test_a_hybrid_is_published_and_answers_by_its_sources(ray_session: None, lake: Lake, tmp_path: Path) -> None:
+    done = run(lake)
+    # Item n competes with the one that validates: first and second by a coin, 0.5 × 1 + 0.5 × 0.63 on average.
+    assert done.epochs[-1]["ndcg@10"] > 0.75
+    assert read_json(f"{done.uri}/sources/als", "config.json")["model"]["kind"] == "als"
+
+    registry = Registry(str(tmp_path / "registry"))
+    version = publish(done.uri, None, lake, registry).version
+    assert registry.champion() == version
+    recommender = Recommender.load(registry.fetch(version), version)
+    cases = evaluation_cases(sequences(lake, 0), Split("leave_last_out"), TEST, limit=1_000)
+    users = [case.user for case in cases]
+    found = recommender.retrieve(users, 1, [u.seen for u in users])
+    answers = {u.user_id: recommender.items.ids[f.item_rows[0]] for u, f in zip(users, found, strict=True)}
+    assert answers == {user(n): item(n) for n in range(SIZE)}
+
+    before = {path: path.stat().st_mtime_ns for path in Path(done.uri).rglob("*") if path.is_file()}
+    assert run(lake) == done
+    assert {path: path.stat().st_mtime_ns for path in Path(done.uri).rglob("*") if path.is_file()} == before
