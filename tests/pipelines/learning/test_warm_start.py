@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.errors import ConfigError
+from pipelines.learning.checkpoint import Progress, Reader, save
 from pipelines.learning.source import Source
-from pipelines.learning.warm_start import carry, rows_before, tally, warm_tensors
+from pipelines.learning.warm_start import carry, rows_before, tally, warm_tensors, write_warm_start
+from tests.pipelines.learning.gloo_workers import NUM_ITEMS, SIZES, examples, one_worker, sharded
 
 IDS = st.lists(st.text("abcdef", min_size=1, max_size=2), unique=True, max_size=20)
 ITEMS, USERS, TOWER = "tables.embeddings.item_table.weight", "tables.embeddings.user_table.weight", "tower.0.weight"
@@ -85,3 +89,26 @@ def test_weights_alone_are_enough(source: Source) -> None:
 def test_other_widths_are_refused(source: Source, other: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ConfigError, match=message + r".*take model\.\* and features\.\*"):
         warm_tensors(source, {**FRESH, **other}, ["b", "c", "a"], ["t", "u"])
+
+
+def test_workers_begin_from_what_was_written(tmp_path: Path) -> None:
+    before, now = [f"i{n}" for n in range(NUM_ITEMS)], [f"i{n}" for n in range(1, NUM_ITEMS + 1)]  # i0 is gone
+    users = [f"u{n}" for n in range(SIZES.users - 10)]  # the other rows are buckets
+    with one_worker():
+        objective, model, optimizer = sharded("rowwise_adagrad")
+        rng = np.random.default_rng(1)
+        inputs = objective.inputs(examples(rng), rng)
+        objective.losses(model, inputs).mean().backward()
+        optimizer.step()
+        save(tmp_path, 0, 1, model, optimizer, Progress(1))
+        old = Reader(tmp_path).tensors()
+        uri = write_warm_start(Source("old", "", {}, before, users, old), objective, now, users, 1, str(tmp_path))
+        _, fresh, its_optimizer = sharded("rowwise_adagrad")
+        Reader(Path(uri)).restore(fresh, its_optimizer, all_states=False)
+        save(tmp_path, 0, 1, fresh, its_optimizer, Progress())
+    new = Reader(tmp_path).tensors()
+    moved = {name for name, tensor in old.items() if not torch.equal(new[name], tensor)}
+    table = "tables.embedding_bags.item_table.weight"
+    assert moved == {f"net|{table}", f"state|{table}|item_table.momentum1"}
+    for name in moved:
+        assert torch.equal(new[name][:-1], old[name][1:])
