@@ -51,6 +51,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """How long and on what. `batch_size` and `shuffle_buffer` count examples a worker.
 
+    `epochs` 0: as many as the size of the data asks for (`pipelines/learning/scaling.py`).
     `patience`: epochs without a better validation NDCG before the run ends; 0 never ends early.
     `max_gradient_norm`: global norm of the dense layers' gradient that is not exceeded; 0 clips nothing. A fused table
     has no gradient as a whole, so each element of what flows into it is cut to that size instead.
@@ -110,8 +111,8 @@ def sequence() -> Recipe:
         "sequence",
         SequenceConfig(),
         features=FeatureSpec(history_length=200),
-        optimizer=OptimizerConfig(table_learning_rate=0.05),
-        training=TrainingConfig(epochs=40, batch_size=3_072, patience=3),
+        optimizer=OptimizerConfig(schedule="cosine", warmup_steps=200),
+        training=TrainingConfig(epochs=0, batch_size=1_536, patience=4, max_gradient_norm=1.0),
     )
 
 

@@ -45,7 +45,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "model.context_min_count": (1, 2**31),
     "model.context_max_values": (0, 10_000_000),
     "optimizer.table_l2": (0, 100),
-    "training.epochs": (1, 10_000),
+    "training.epochs": (0, 10_000),
     "training.batch_size": (1, 2**24),
     "training.shuffle_buffer": (1, 2**31),
     "training.num_workers": (1, 4_096),

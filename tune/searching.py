@@ -13,6 +13,7 @@ from cluster.lake import Lake
 from cluster.storage import Folder
 from models.errors import ConfigError, ShoalError
 from models.tables import Table
+from pipelines.learning.scaling import scaled
 from pipelines.recipes import Recipe, from_dict, to_dict
 from tune import plan as plans
 from tune.axes import describe
@@ -43,6 +44,9 @@ class SweepResult:
 def facts(space: str, recipe: Recipe, lake: Lake) -> dict[str, Any]:
     """The fields of a plan that follow from its space, recipe and lake; `ConfigError` when they do not fit together."""
     domains = space_of(space)
+    # A scheduler compares trials epoch by epoch, so all have as many.
+    epochs = scaled(recipe, lake.num_rows(Table.INTERACTIONS)).training.epochs
+    recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
     # A recipe of another kind lacks the settings, and the error names the nearest.
     with_settings(recipe, random_settings(domains, recipe.seed, 0, ()))
     return {

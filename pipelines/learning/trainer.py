@@ -70,7 +70,7 @@ def train(
     begin(uri, to_dict(prepared.recipe), corpus.snapshot)
     if source and origin:
         write_json(uri, ORIGIN, describe_origin(origin, source, corpus))
-    with following(uri, recipe.name, recipe.training.epochs, on_epoch):
+    with following(uri, recipe.name, prepared.recipe.training.epochs, on_epoch):
         if isinstance(recipe.model, HybridConfig):
             train_hybrid(prepared, pinned, uri, callbacks, train)
         elif isinstance(recipe.model, FitConfig):

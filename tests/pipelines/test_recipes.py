@@ -58,7 +58,7 @@ def test_a_list_of_names_is_a_setting() -> None:
         ("model.kind=forest", "kind 'forest' is unknown. Use one of: two_tower, sequence"),
         ("split.protocol=random", "protocol 'random' is unknown. Use one of: leave_last_out, time, given, none"),
         ("split.test_fraction=0.5", "test_fraction must be"),
-        ("training.epochs=0", "epochs must be"),
+        ("training.epochs=-1", "epochs must be"),
         ("training.batch_size=-1", "batch_size must be"),
         ("training.num_workers=0", "num_workers must be"),
         ("model.temperature=0", "temperature must be"),
