@@ -34,8 +34,8 @@ HOMES = {
     "ray.data": ("pipelines/",),
     "ray.train": ("pipelines/", "tune/"),
     "ray.serve": ("serve_apps/app.py",),
-    "torch": (*NETS, "pipelines/learning/"),
-    "torchrec": (*NETS, "pipelines/learning/"),
+    "torch": (*NETS, "pipelines/learning/", "pipelines/planning/"),
+    "torchrec": (*NETS, "pipelines/learning/", "pipelines/planning/"),
 }
 FORBIDDEN_IN_MODELS = (
     "ray", "redis", "sqlite3", "s3fs", "fsspec", "boto3", "deltalake", "fastapi", "starlette", "uvicorn", "httpx",

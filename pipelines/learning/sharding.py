@@ -30,7 +30,7 @@ from pipelines.recipes import OptimizerConfig, TrainingConfig
 _WHOLE = [ShardingType.TABLE_WISE.value]
 _ROWS = [ShardingType.ROW_WISE.value]
 _COLUMNS = [ShardingType.COLUMN_WISE.value]
-_NARROWEST = 32
+NARROWEST = 32
 
 
 def shard(
@@ -40,16 +40,22 @@ def shard(
 
     `local_world`: workers on this host; 0 for all of them.
     """
-    cuda = device.type == "cuda"
     tables: nn.Module = net.tables  # type: ignore[assignment]
-    if optimizer.table_optimizer == "adam" and not cuda:
-        return distribute(net, device, [ShardingType.DATA_PARALLEL.value], training, local_world)
+    return distribute(net, device, fused(tables, optimizer, device.type == "cuda"), training, local_world)
+
+
+def fused(tables: nn.Module, optimizer: OptimizerConfig, cuda: bool) -> list[str]:
+    """Fuse the tables' optimizer into their backward pass; returns the sharding types a plan may choose from.
+
+    Adam on CPU is not fused, and its tables are copies.
+    """
     adam = optimizer.table_optimizer == "adam"
+    if adam and not cuda:
+        return [ShardingType.DATA_PARALLEL.value]
     in_backward = torch.optim.Adam if adam else RowWiseAdagrad
     settings = {"lr": optimizer.table_learning_rate, "weight_decay": optimizer.table_l2}
     apply_optimizer_in_backward(in_backward, tables.parameters(), settings)
-    types = _WHOLE + (_ROWS if cuda else []) + (_COLUMNS if adam else [])
-    return distribute(net, device, types, training, local_world)
+    return _WHOLE + (_ROWS if cuda else []) + (_COLUMNS if adam else [])
 
 
 def distribute(
@@ -58,7 +64,7 @@ def distribute(
     sharding_types: list[str],
     training: TrainingConfig,
     local_world: int = 0,
-    narrowest: int = _NARROWEST,
+    narrowest: int = NARROWEST,
 ) -> DistributedModelParallel:
     """Plan among these sharding types and wrap. Elements of gradients into fused tables are cut as `training` says.
 

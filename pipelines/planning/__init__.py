@@ -1,0 +1,1 @@
+"""How embedding tables of any size would lie on GPUs, by TorchRec's planner and without a GPU."""
