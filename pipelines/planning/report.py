@@ -43,10 +43,10 @@ def _devices(plan: Plan) -> list[tuple[str, ...]]:
         held[shard.rank] = [a + b for a, b in zip(held[shard.rank], sizes, strict=True)]
     room = plan.memory_gib * (1 - RESERVED_SHARE)
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for rank, sizes in held.items():
-        gib = [size / _GIB for size in sizes]
+    for rank, holding in held.items():
+        gib = [size / _GIB for size in holding]
         alike[*(f"{part:.3f}" for part in gib), f"{room - gib[-1]:.1f}"].append(rank)
-    return [(ranges(ranks), *sizes) for sizes, ranks in alike.items()]
+    return [(ranges(ranks), *columns) for columns, ranks in alike.items()]
 
 
 def _step(plan: Plan) -> str:
