@@ -11,12 +11,17 @@ from typing import ClassVar, Literal
 
 @dataclass(frozen=True, slots=True)
 class TwoTowerConfig:
-    """Width of the tables and of the hidden layer of each tower, and the softmax temperature."""
+    """Width of the tables and of the hidden layer of each tower, and the softmax temperature.
+
+    `unknown_share`: share of examples whose user is taken as unknown, so that what is not the id learns to do without
+    it, and the reserved rows learn to stand for newcomers.
+    """
 
     kind: ClassVar[str] = "two_tower"
     embedding_dim: int = 64
     hidden_dim: int = 128
     temperature: float = 0.08
+    unknown_share: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "model.embedding_dim": (0, 4_096),
     "model.hidden_dim": (1, 65_536),
     "model.temperature": (1e-4, 100),
+    "model.unknown_share": (0, 1),
     "model.num_negatives": (0, 100_000),
     "model.num_layers": (1, 64),
     "model.num_heads": (1, 64),

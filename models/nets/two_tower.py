@@ -42,7 +42,9 @@ class TwoTower(nn.Module):
     def user_vectors(self, pooled: dict[str, Tensor]) -> Tensor:
         """[batch, dim]; the residual path starts every user at the mean of their horizons."""
         parts = [pooled[name] for name in USER_FEATURES]
-        base = (pooled["history"] + pooled["recent"] + pooled["last"]) / 3
+        horizons = torch.stack([pooled[name] for name in ("history", "recent", "last")])
+        # Mean of those that say something: an untimed history is neither recent nor last, a newcomer's is empty.
+        base = horizons.sum(0) / horizons.detach().ne(0).any(-1, keepdim=True).sum(0).clamp(min=1)
         vectors: Tensor = self.scale * F.normalize(base + self.user_tower(torch.cat(parts, dim=1)), dim=1)
         return vectors
 

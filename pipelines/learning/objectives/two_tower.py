@@ -19,6 +19,7 @@ from pipelines.learning.examples import Examples
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
 from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 
 class TwoTowerObjective(ExampleStream):
@@ -41,8 +42,9 @@ class TwoTowerObjective(ExampleStream):
     def inputs(self, batch: Examples, rng: np.random.Generator) -> Inputs:
         """One uniform negative comes with each example; all of them serve the whole batch."""
         negatives = rng.integers(0, len(self._features), len(batch))
+        users = unknown_to_some(batch.users, self._config.unknown_share, self._known, rng)
         looked_up = {
-            **user_features(batch.users, self._recent),
+            **user_features(users, self._recent),
             **item_side("item", self._features, batch.items),
             **item_side("negative", self._features, negatives),
         }
