@@ -52,7 +52,7 @@ class Factorisation:
     """Factors of users and items. Rows lie in the order of their events, so that each group is one slice."""
 
     def __init__(self, interactions: csr_matrix, config: AlsConfig, seed: int, num_threads: int) -> None:
-        self._settings = AlsSettings(config.alpha, config.regularization)
+        self._settings = settings_of(config)
         model = AlternatingLeastSquares(factors=config.factors, num_threads=num_threads)
         self._solve, self._num_threads = model.solver, num_threads
         self._user_order = _by_events(interactions)
@@ -84,7 +84,13 @@ class Factorisation:
         return factors
 
     def retriever(self) -> Retriever:
-        """For validation: users as they were solved, which costs less than to fold them in and is nearly the same."""
+        """For validation: users as they were solved, which costs less than to fold them in and is nearly the same.
+
+        Where recent events weigh more, only folding in tells.
+        """
+        if self._settings.recency_half_life:
+            index, fold_in = folding(self.item_factors(), self._settings)
+            return HistoryRetriever(fold_in, index)
         return HistoryRetriever(_Solved(self.user_factors()), VectorIndex.build(self.item_factors()))
 
     def _groups(self, matrix: csr_matrix) -> Iterator[tuple[slice, csr_matrix, float]]:
@@ -102,10 +108,10 @@ def fit_als(recipe: Recipe, material: Material, out: Path, reporter: Reporter) -
     """Write the retriever's files into `out`; with validation users, those of the best iteration."""
     assert isinstance(recipe.model, AlsConfig)
     config = scaled(recipe.model, material.interactions)
-    factors, spectrum = turned(best_factors(config, recipe.training, recipe.seed, material, reporter))
-    index = VectorIndex.build(factors)
+    factors = best_factors(config, recipe.training, recipe.seed, material, reporter)
+    index, fold_in = folding(factors, settings_of(config))
     index.save(out / INDEX_FILE)
-    FoldIn(index, spectrum, settings_of(config)).save(out)
+    fold_in.save(out)
 
 
 def best_factors(
@@ -128,6 +134,13 @@ def best_factors(
         if scores and patience and epoch - best_epoch >= patience:
             break
     return best
+
+
+def folding(factors: Vectors, settings: AlsSettings) -> tuple[VectorIndex, FoldIn]:
+    """The index of [num_items, factors] item factors, and what folds users into it."""
+    vectors, spectrum = turned(factors)
+    index = VectorIndex.build(vectors)
+    return index, FoldIn(index, spectrum, settings)
 
 
 def settings_of(config: AlsConfig) -> AlsSettings:

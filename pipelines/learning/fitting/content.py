@@ -18,10 +18,9 @@ from sklearn.linear_model import RidgeCV
 
 from models.index import VectorIndex, Vectors
 from models.model_config import AlsConfig, ContentConfig
-from models.retrievers.als import FoldIn, turned
 from models.retrievers.content import HISTORY_FILE, load_content, save_content, with_last
 from models.retrievers.loading import INDEX_FILE
-from pipelines.learning.fitting.als import best_factors, scaled, settings_of
+from pipelines.learning.fitting.als import best_factors, folding, scaled, settings_of
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
 from pipelines.learning.fitting.text_encoders import make_encoder
@@ -62,11 +61,11 @@ def _mapped(
     training = TrainingConfig(epochs=_ITERATIONS)
     # Its iterations are no epochs of this recipe: nothing of them is recorded.
     factors = best_factors(config, training, recipe.seed, replace(material, held_out=None), _Live(reporter))
-    known, spectrum = turned(factors)
-    history = VectorIndex.build(known)
+    history, fold_in = folding(factors, settings_of(config))
     history.save(out / HISTORY_FILE)
-    FoldIn(history, spectrum, settings_of(config)).save(out)
-    regression = RidgeCV(_RIDGES).fit(texts[taught], known[taught])
+    fold_in.save(out)
+    known = history.vectors(np.flatnonzero(taught))
+    regression = RidgeCV(_RIDGES).fit(texts[taught], known)
     mapped = regression.predict(texts).astype(np.float32)
     return np.asarray(np.where(texts.any(axis=1, keepdims=True), mapped, 0.0), np.float32)
 

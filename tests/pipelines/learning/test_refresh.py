@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.lake import Lake
@@ -44,6 +44,7 @@ SPLITS = [Split("leave_last_out"), Split("none"), Split("time", validation_us=8,
 EVENTS = st.lists(st.tuples(st.sampled_from("uv"), st.sampled_from("abcde"), st.booleans()), max_size=14)
 
 
+@settings(deadline=None)  # of a busy machine
 @given(EVENTS, st.sampled_from(SPLITS), st.integers(0, 14))
 def test_nothing_is_trained_on_twice_and_nothing_is_left_out(
     drawn: list[tuple[str, str, bool]], now: Split, moved_us: int
