@@ -34,10 +34,11 @@ def places(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> list[
     (run / "config.json").write_text(
         json.dumps({"name": "two_tower", "seed": 1, "split": {"protocol": "leave_last_out"}})
     )
-    (run / "data.json").write_text(json.dumps({"num_users": NUM_USERS}))
     rows = [row for number in range(NUM_USERS) for row in events(recommender, number)]
     columns = {name: [row.get(name) for row in rows] for name in INTERACTIONS.names}
-    Lake(str(home / "lake")).append(Table.INTERACTIONS, pa.table(columns, schema=INTERACTIONS))
+    lake = Lake(str(home / "lake"))
+    lake.append(Table.INTERACTIONS, pa.table(columns, schema=INTERACTIONS))
+    (run / "data.json").write_text(json.dumps({"num_users": NUM_USERS, "versions": lake.pinned().versions}))
     return [f"--{name}={home / name}" for name in ("lake", "runs", "registry")]
 
 
