@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import ray
-import ray.data
 from ray.data import Dataset
 from ray.train import UserCallback
 
@@ -17,8 +14,8 @@ from cluster.console import say
 from cluster.lake import Lake
 from models.errors import ConfigError, InputError
 from models.model_config import FitConfig, HybridConfig
-from pipelines.learning.corpus import Corpus, load_corpus
-from pipelines.learning.encoding import encode_block
+from pipelines.learning.corpus import load_corpus
+from pipelines.learning.encoding import encoded_sequences, order_of
 from pipelines.learning.examples import Order, examples_of, expand
 from pipelines.learning.fitting.task import fit_in_task
 from pipelines.learning.fusing import train_hybrid
@@ -75,7 +72,7 @@ def train(
     if num_examples == 0 and recipe.needs_events:
         raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")
-    encoded = _encode(recipe, corpus)
+    encoded = encoded_sequences(recipe, corpus)
     held_out = _held_out(recipe, encoded, order_of(recipe, corpus))
     if origin and origin.refresh:
         encoded, num_examples = with_training_events(encoded)
@@ -91,36 +88,6 @@ def train(
         else:
             train_net(recipe, corpus, encoded, held_out, order_of(recipe, corpus), uri, callbacks, num_examples, source)
     return TrainedRun(run_id, uri, read_json(uri, "metrics.json"))
-
-
-def order_of(recipe: Recipe, corpus: Corpus) -> Order:
-    """What the order of a user's events means to an example."""
-    if not corpus.ordered:
-        return "none"
-    return "given" if recipe.split.protocol == "given" else "time"
-
-
-def _encode(recipe: Recipe, corpus: Corpus) -> Dataset:
-    items, users = ray.put(corpus.items.vocabulary), ray.put(corpus.users)
-    encoded = corpus.sequences.map_batches(
-        encode_block,
-        batch_format="pyarrow",
-        batch_size=None,
-        fn_kwargs={"items": items, "users": users, "spec": recipe.features, "split": corpus.split},
-    )
-    return _in_order(encoded)
-
-
-def _in_order(encoded: Dataset) -> Dataset:
-    """The blocks by their first user, whatever order their tasks ended in: a seed then repeats a run."""
-    blocks = encoded.to_arrow_refs()
-    first_users = ray.get([_first_user.remote(block) for block in blocks])
-    return ray.data.from_arrow_refs([blocks[at] for at in np.argsort(first_users, kind="stable")])
-
-
-@ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
-def _first_user(block: pa.Table) -> int:
-    return int(block["user_row"][0].as_py()) if len(block) else -1
 
 
 def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
