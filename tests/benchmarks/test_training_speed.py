@@ -61,8 +61,8 @@ def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
     """Samples/s of an epoch of ready tensors through the worker's own step, alone in its process group."""
     corpus = load_corpus(recipe, lake.pinned())
     order = order_of(recipe, corpus)
-    sizes_ = table_sizes(recipe, corpus)
-    known = Known(sizes_, corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order)
+    rows = table_sizes(recipe, corpus)
+    known = Known(rows, corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order)
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
     encoded = encoded_sequences(recipe, corpus).map_batches(
