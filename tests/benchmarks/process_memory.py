@@ -14,9 +14,12 @@ def run_measured(command: Sequence[str], root: Path) -> tuple[str, int]:
     """Standard output of the command, and the peak of its memory in bytes: resident pages, shared ones counted once."""
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
     peak = 0
-    while process.poll() is None:
-        peak = max(peak, sum(map(_resident_bytes, _family(process.pid))))
-        time.sleep(_EVERY_S)
+    try:
+        while process.poll() is None:
+            peak = max(peak, sum(map(_resident_bytes, _family(process.pid))))
+            time.sleep(_EVERY_S)
+    finally:
+        process.terminate()  # nothing to do unless this test is stopped
     assert process.stdout is not None
     out = process.stdout.read()
     assert process.returncode == 0, out
