@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": ("pipelines.demo", "the whole path on this machine, from raw events to a changed row"),
     "world": ("pipelines.world", "make a synthetic world of users, items and events"),
     "ingest": ("pipelines.ingest", "take event logs, users and items into the lake"),
+    "examples": ("pipelines.examples", "write the training examples of a recipe as Parquet"),
     "plan": ("pipelines.plan", "how tables of any size would lie on GPUs, without one"),
     "train": ("pipelines.train", "train a recipe on the lake"),
     "evaluate": ("pipelines.evaluate", "metrics of a run beside popularity and the champion"),

@@ -8,12 +8,16 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import ray
+import ray.data
 from numpy.typing import NDArray
+from ray.data import Dataset
 
 from models.features import FeatureSpec
 from models.vocabulary import Vocabulary
-from pipelines.learning.corpus import explode
+from pipelines.learning.corpus import Corpus, explode
+from pipelines.learning.examples import Order
 from pipelines.learning.split import Split
+from pipelines.recipes import Recipe
 
 
 def encode(
@@ -42,6 +46,37 @@ def encode(
 def encode_block(block: pa.Table, items: ray.ObjectRef, users: ray.ObjectRef, **options: Any) -> dict[str, Any]:
     """`encode` as a Ray Data task: the vocabularies come by reference, once a node."""
     return encode(block, ray.get(items), ray.get(users), **options)
+
+
+def order_of(recipe: Recipe, corpus: Corpus) -> Order:
+    """What the order of a user's events means to an example."""
+    if not corpus.ordered:
+        return "none"
+    return "given" if recipe.split.protocol == "given" else "time"
+
+
+def encoded_sequences(recipe: Recipe, corpus: Corpus) -> Dataset:
+    """Every user's encoded sequence, the blocks in an order that a seed repeats: what training streams from."""
+    items, users = ray.put(corpus.items.vocabulary), ray.put(corpus.users)
+    encoded = corpus.sequences.map_batches(
+        encode_block,
+        batch_format="pyarrow",
+        batch_size=None,
+        fn_kwargs={"items": items, "users": users, "spec": recipe.features, "split": corpus.split},
+    )
+    return in_order(encoded)
+
+
+def in_order(encoded: Dataset) -> Dataset:
+    """The blocks by their first user, whatever order their tasks ended in: a seed then repeats a run."""
+    blocks = encoded.to_arrow_refs()
+    first_users = ray.get([_first_user.remote(block) for block in blocks])
+    return ray.data.from_arrow_refs([blocks[at] for at in np.argsort(first_users, kind="stable")])
+
+
+@ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
+def _first_user(block: pa.Table) -> int:
+    return int(block["user_row"][0].as_py()) if len(block) else -1
 
 
 def _lists(column: pl.Series, dtype: type[np.generic]) -> NDArray[np.generic]:

@@ -79,13 +79,15 @@ def expand(
     }
 
 
-def expanded(block: Block, history_length: int, order: Order) -> Iterator[dict[str, NDArray[np.generic]]]:
-    """Training examples of a block as a Ray Data task: a few users at a time, so that memory stays small."""
+def expanded(
+    block: Block, history_length: int, order: Order, part: int = TRAIN
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    """Examples of one part of a block as a Ray Data task: a few users at a time, so that memory stays small."""
     lengths = np.asarray([len(rows) for rows in block["item_rows"]])
     cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // _EXAMPLES_AT_A_TIME, prepend=0))
     for start, stop in zip([0, *cuts], [*cuts, len(lengths)], strict=True):
         if stop > start:
-            yield expand({name: values[start:stop] for name, values in block.items()}, history_length, TRAIN, order)
+            yield expand({name: values[start:stop] for name, values in block.items()}, history_length, part, order)
 
 
 def examples_of(columns: Block) -> Examples:

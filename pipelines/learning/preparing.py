@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import ray
-import ray.data
 from ray.data import Dataset
 
 from cluster.console import say
@@ -16,7 +13,7 @@ from cluster.lake import Lake
 from models.errors import InputError
 from models.model_config import RankerConfig
 from pipelines.learning.corpus import Corpus
-from pipelines.learning.encoding import encode_block
+from pipelines.learning.encoding import encoded_sequences, in_order, order_of
 from pipelines.learning.examples import Order, examples_of, expand
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.ranking import held_out_impressions, prepare_ranking
@@ -38,9 +35,7 @@ class Prepared:
     @property
     def order(self) -> Order:
         """What the order of a user's events means to an example."""
-        if not self.corpus.ordered:
-            return "none"
-        return "given" if self.recipe.split.protocol == "given" else "time"
+        return order_of(self.recipe, self.corpus)
 
 
 def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
@@ -57,35 +52,11 @@ def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
         recipe, corpus = ranking.applied(recipe), replace(corpus, ranking=ranking.facts)
         num_examples = ranking.facts.num_examples
         if ranking.encoded is not None:
-            encoded = _in_order(ranking.encoded)
+            encoded = in_order(ranking.encoded)
             held_out = held_out_impressions(recipe.features, encoded, limit=recipe.training.validation_users)
             return Prepared(recipe, corpus, encoded, held_out, num_examples)
-    prepared = Prepared(recipe, corpus, encode_sequences(recipe, corpus), None, num_examples)
+    prepared = Prepared(recipe, corpus, encoded_sequences(recipe, corpus), None, num_examples)
     return replace(prepared, held_out=_held_out(recipe, prepared.encoded, prepared.order))
-
-
-def encode_sequences(recipe: Recipe, corpus: Corpus) -> Dataset:
-    """Sequences of rows with labels, one block a bucket of users, in an order that a seed repeats."""
-    items, users = ray.put(corpus.items.vocabulary), ray.put(corpus.users)
-    encoded = corpus.sequences.map_batches(
-        encode_block,
-        batch_format="pyarrow",
-        batch_size=None,
-        fn_kwargs={"items": items, "users": users, "spec": recipe.features, "split": corpus.split},
-    )
-    return _in_order(encoded)
-
-
-def _in_order(encoded: Dataset) -> Dataset:
-    """The blocks by their first user, whatever order their tasks ended in: a seed then repeats a run."""
-    blocks = encoded.to_arrow_refs()
-    first_users = ray.get([_first_user.remote(block) for block in blocks])
-    return ray.data.from_arrow_refs([blocks[at] for at in np.argsort(first_users, kind="stable")])
-
-
-@ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
-def _first_user(block: pa.Table) -> int:
-    return int(block["user_row"][0].as_py()) if len(block) else -1
 
 
 def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:

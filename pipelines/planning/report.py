@@ -39,8 +39,8 @@ def _devices(plan: Plan) -> list[tuple[str, ...]]:
     """A line for each set of ranks that hold as much; memory that is kept for all else is not free."""
     held = {rank: [0, 0, 0] for rank in range(plan.num_gpus)}
     for shard in plan.shards:
-        sizes = (shard.weight_bytes, shard.state_bytes, shard.planned_bytes)
-        held[shard.rank] = [a + b for a, b in zip(held[shard.rank], sizes, strict=True)]
+        added = (shard.weight_bytes, shard.state_bytes, shard.planned_bytes)
+        held[shard.rank] = [a + b for a, b in zip(held[shard.rank], added, strict=True)]
     room = plan.memory_gib * (1 - RESERVED_SHARE)
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for rank, holding in held.items():

@@ -1,0 +1,95 @@
+"""`two_tower` from lake to weights beside the same steps on tensors that lie in memory, one worker and two.
+
+Prints samples/s. `BENCHMARK_EVENTS` sets the size of the log (like `1e4`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+
+from cluster.lake import Lake
+from models.seeds import generator
+from pipelines.learning.corpus import load_corpus
+from pipelines.learning.encoding import encoded_sequences, order_of
+from pipelines.learning.net_training import table_sizes
+from pipelines.learning.objectives.making import make_objective
+from pipelines.learning.objectives.objective import Batching, Known
+from pipelines.learning.optimizing import optimizer_of
+from pipelines.learning.pipeline import Step, Stepping, plain
+from pipelines.learning.sharding import shard
+from pipelines.learning.trainer import train
+from pipelines.recipes import Recipe, load_recipe
+from tests.benchmarks.event_logs import write_log
+from tests.benchmarks.sizes import sizes
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
+
+MIN_OF_MEMORY, MIN_OF_TWO_WORKERS = 0.9, 1.5
+
+
+def recipe(num_workers: int) -> Recipe:
+    """Two epochs (the first one warms up) and no validation, so that samples/s are those of steps alone."""
+    settings = {
+        "split.protocol": "none", "training.epochs": 2, "training.num_workers": num_workers,
+        "training.cpus_per_worker": 1.0,
+    }  # fmt: skip
+    return load_recipe("two_tower", [f"{name}={value}" for name, value in settings.items()])
+
+
+def test_training_streams_as_fast_as_it_steps(ray_session: None, tmp_path: Path) -> None:
+    (num_events,) = sizes("BENCHMARK_EVENTS", [1_000_000])
+    lake = Lake(str(tmp_path / "lake"))
+    write_log(lake, num_events)
+    speeds = {"memory": from_memory(recipe(1), lake, tmp_path)}
+    for num_workers in (1, 2):
+        run = train(recipe(num_workers), lake, str(tmp_path / "runs"), run_id=f"workers-{num_workers}")
+        speeds[f"{num_workers} streamed"] = run.epochs[-1]["samples_per_s"]
+    print(f"\n{num_events:,} events, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(", ".join(f"{name} {speed:,.0f} samples/s" for name, speed in speeds.items()))
+    assert speeds["1 streamed"] >= MIN_OF_MEMORY * speeds["memory"]
+    assert speeds["2 streamed"] >= MIN_OF_TWO_WORKERS * speeds["1 streamed"]
+
+
+def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
+    """Samples/s of an epoch of ready tensors through the worker's own step, alone in its process group."""
+    corpus = load_corpus(recipe, lake.pinned())
+    order = order_of(recipe, corpus)
+    rows = table_sizes(recipe, corpus)
+    known = Known(rows, corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order)
+    objective = make_objective(recipe.model, known)
+    task, arguments = objective.expansion()
+    encoded = encoded_sequences(recipe, corpus).map_batches(
+        task, batch_format="numpy", batch_size=None, fn_kwargs=arguments
+    )
+    training = recipe.training
+    batching = Batching(training.batch_size, training.shuffle_buffer, recipe.seed, (1, 0))
+    rng = generator(recipe.seed, "negatives", 1, 0)
+    steps = []
+    for batch in objective.batches(encoded.iter_batches(batch_size=None, batch_format="numpy"), batching):
+        inputs = objective.inputs(batch, rng)
+        steps.append(Step(inputs.features, inputs.tensors, 1.0, []))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a worker has
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'group'}", rank=0, world_size=1)
+    try:
+        device = torch.device("cpu")
+        model = shard(objective.build("cpu"), recipe.optimizer, training, device)
+        optimizer = optimizer_of(model, recipe.optimizer, training)
+        take = plain(Stepping(model, optimizer, objective, device, training.precision))
+        rates = []
+        for _ in range(2):
+            started = time.monotonic()
+            losses = [done.loss_sum for done in take(iter(steps), lambda: None)]
+            rates.append(sum(len(step.tensors["positive"]) for step in steps) / (time.monotonic() - started))
+            assert np.isfinite(float(torch.stack(losses).sum()))
+    finally:
+        dist.destroy_process_group()
+        torch.set_num_threads(threads)
+    return rates[-1]
