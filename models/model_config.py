@@ -69,12 +69,15 @@ class AlsConfig:
 class ItemKnnConfig:
     """Item-to-item similarity over the users they share. `num_neighbours` are kept for each item.
 
+    `shrinkage`: so many events must two items share before their likeness counts for much (not in bm25).
+
     `recency_half_life`: the weight of a history event halves every so many events before the newest; 0: all weigh 1.
     """
 
     kind: ClassVar[str] = "item_knn"
     similarity: Literal["cosine", "tfidf", "bm25"] = "tfidf"
     num_neighbours: int = 100
+    shrinkage: float = 10.0
     recency_half_life: float = 0.0
 
 

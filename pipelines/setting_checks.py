@@ -27,6 +27,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "model.alpha": (0, 1e6),
     "model.num_neighbours": (1, 100_000),
     "model.max_terms": (1, 10_000_000),
+    "model.shrinkage": (0, 1e6),
     "model.label_weight": (0, 1_000),
     "model.recency_half_life": (0, 1e6),
     "optimizer.table_learning_rate": (0, 100),

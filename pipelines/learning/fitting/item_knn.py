@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight, normalize, tfidf_weight
-from scipy.sparse import coo_matrix, csr_matrix
+from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight, tfidf_weight
+from scipy.sparse import csr_matrix, diags
 
 from models.model_config import ItemKnnConfig
 from models.retrievers.item_knn import ItemKnnRetriever
@@ -32,15 +32,23 @@ def fit_item_knn(config: ItemKnnConfig, material: Material, out: Path, reporter:
 def similar_items(config: ItemKnnConfig, interactions: csr_matrix, num_threads: int) -> csr_matrix:
     """[num_items, num_items]: at most `num_neighbours` positive similarities a row, the item itself left out."""
     model = ItemItemRecommender(K=config.num_neighbours + 1, num_threads=num_threads)
-    model.fit(_weighted(config, interactions.T).T.tocsr(), show_progress=False)
+    model.fit(_weighted(config, interactions.T).T.tocsr().astype(np.float64), show_progress=False)
     found = model.similarity.tocoo()
     kept = (found.row != found.col) & (found.data > 0)
     pairs = (found.data[kept].astype(np.float32), (found.row[kept], found.col[kept]))
     return csr_matrix(pairs, found.shape)
 
 
-def _weighted(config: ItemKnnConfig, item_users: csr_matrix) -> coo_matrix:
-    """[num_items, num_users] whose inner products are the similarity; in two of them users of few items weigh more."""
+def _weighted(config: ItemKnnConfig, item_users: csr_matrix) -> csr_matrix:
+    """[num_items, num_users] whose inner products are the similarity; in two of them users of few items weigh more.
+
+    Shrinkage lengthens every item by so many average events nobody else had: two items of one user each, the same
+    one, would else be as alike as can be.
+    """
     if config.similarity == "bm25":
-        return bm25_weight(item_users, **_BM25)
-    return normalize(tfidf_weight(item_users) if config.similarity == "tfidf" else item_users)
+        return bm25_weight(item_users, **_BM25).tocsr()
+    weighted = (tfidf_weight(item_users) if config.similarity == "tfidf" else item_users).tocsr()
+    squares = weighted.multiply(weighted).tocsr()
+    extra = config.shrinkage * float(squares.data.mean()) if squares.nnz else 0.0
+    lengths = np.sqrt(np.asarray(squares.sum(axis=1)).ravel() + extra)
+    return (diags(1.0 / np.where(lengths > 0, lengths, 1.0)) @ weighted).tocsr()

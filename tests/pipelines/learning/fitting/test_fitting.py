@@ -15,13 +15,14 @@ from scipy.sparse import csr_matrix
 from models.errors import ConfigError
 from models.events import EventType
 from models.index import VectorIndex
-from models.model_config import AlsConfig
+from models.model_config import AlsConfig, ItemKnnConfig
 from models.recommender import Recommender
 from models.retrievers.content import load_content
 from models.retrievers.loading import INDEX_FILE
 from models.user_state import HistoryEvent, UserState
 from pipelines.learning.fitting.als import scaled
 from pipelines.learning.fitting.fitting import fit
+from pipelines.learning.fitting.item_knn import similar_items
 from pipelines.learning.fitting.item_texts import ItemTexts
 from pipelines.learning.fitting.material import Material, interaction_matrix, pairs_of
 from pipelines.learning.fitting.text_encoders import make_encoder
@@ -181,6 +182,16 @@ def test_settings_follow_the_size_of_the_data() -> None:
     given = AlsConfig(factors=7, regularization=0.5, alpha=2.0)
     assert scaled(given, random_pairs(40, 40, 800)) == given
     assert scaled(AlsConfig(), csr_matrix((0, 5))).factors == 1
+
+
+def test_one_shared_user_proves_little() -> None:
+    """Items 0 and 1 share their only user; items 2 and 3 share 20 of 21. Unshrunk, the first two are the more alike."""
+    had = np.zeros((23, 4), np.float32)
+    had[0, :2] = 1
+    had[1:22, 2] = had[2:23, 3] = 1
+    for shrinkage, expected in ((0.0, (1.0, 20 / 21)), (10.0, (1 / 11, 20 / 31))):
+        found = similar_items(ItemKnnConfig("cosine", 3, shrinkage), csr_matrix(had), 1)
+        np.testing.assert_allclose((found[0, 1], found[2, 3]), expected, rtol=1e-5)
 
 
 def test_what_is_recent_needs_an_order() -> None:
