@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -108,12 +110,26 @@ def _without_unclosed(text: bytes, file: SourceFile) -> tuple[bytes, dict[int, t
     if multi_line(file) and text.count(b'"') % 2 == 0:
         return text, {}
     lines = [line for line in text.split(b"\n") if line.strip(b"\r")]
-    odd = {number: line for number, line in enumerate(lines, start=1) if line.count(b'"') % 2}
-    if not odd:
+    closed = _closed_line(_UNIT_SEPARATOR if len(file.layout.separator) > 1 else file.layout.separator.encode())
+    left_open = {
+        number: line
+        for number, line in enumerate(lines, start=1)
+        if b'"' in line and (line.count(b'"') % 2 or not closed.fullmatch(line))
+    }
+    if not left_open:
         return text, {}
-    kept = b"\n".join(line for number, line in enumerate(lines, start=1) if number not in odd)
+    kept = b"\n".join(line for number, line in enumerate(lines, start=1) if number not in left_open)
     reason = "columns: a quote is opened and not closed on its line"
-    return kept, {number: (reason, line.decode(errors="replace")) for number, line in odd.items()}
+    return kept, {number: (reason, line.decode(errors="replace")) for number, line in left_open.items()}
+
+
+@cache
+def _closed_line(separator: bytes) -> re.Pattern[bytes]:
+    """Lines whose quoted fields all end on them. A quote opens a field only as its first character."""
+    other = b"[^" + re.escape(separator) + b"]*+"
+    quoted = b'"(?:[^"]|"")*+"' + other
+    field = b"(?:" + quoted + b'|(?!")' + other + b")"
+    return re.compile(field + b"(?:" + re.escape(separator) + field + b")*+", re.DOTALL)
 
 
 def _renumbered(ragged: list[tuple[int, str, str]], taken: dict[int, tuple[str, str]]) -> dict[int, tuple[str, str]]:

@@ -38,6 +38,7 @@ def encoded(row: str) -> bytes:
 
 @settings(max_examples=150, deadline=None)
 @example(["\ufeff"], False)
+@example(['0","', GOOD[0]], False)
 @example(["\ufeff" + GOOD[0], GOOD[1]], False)
 @given(st.lists(rows, max_size=12), st.booleans())
 def test_csv(lines: list[str], foreign: bool) -> None:
