@@ -61,7 +61,20 @@ def perceptron(in_dim: int, config: RankerConfig) -> nn.Sequential:
     """`num_layers` hidden layers, each normalised where the configuration says so, and with dropout."""
     layers: list[nn.Module] = []
     for _ in range(config.num_layers):
+        linear = nn.Linear(in_dim, config.hidden_dim, bias=not config.batch_norm)
         norm = [BatchNorm(config.hidden_dim)] if config.batch_norm else []
-        layers += [nn.Linear(in_dim, config.hidden_dim), *norm, nn.ReLU(), nn.Dropout(config.dropout)]
+        layers += [linear, *norm, nn.ReLU(), nn.Dropout(config.dropout)]
         in_dim = config.hidden_dim
     return nn.Sequential(*layers)
+
+
+def dense_layers(in_dim: int, config: RankerConfig) -> nn.Sequential:
+    """Dense features to a vector of their own, [pairs, embedding_dim].
+
+    Before a normalisation a constant in it has no gradient but rounding, of which Adam makes whole steps, and the
+    running statistics lag behind. So features are standardised and no bias is added: what is constant is 0.
+    """
+    normed = config.batch_norm
+    first = [BatchNorm(in_dim, affine=False)] if normed else []
+    wide, narrow = nn.Linear(in_dim, config.hidden_dim, bias=not normed), config.embedding_dim
+    return nn.Sequential(*first, wide, nn.ReLU(), nn.Linear(config.hidden_dim, narrow, bias=not normed))

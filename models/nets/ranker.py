@@ -19,7 +19,7 @@ from models.features import NUM_DENSE, USER_FEATURES
 from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.nets.batch_norm import freeze
 from models.nets.embedding_tables import embedding_tables, lookup_keys
-from models.nets.interactions import interaction
+from models.nets.interactions import dense_layers, interaction
 
 HEADS = tuple(head.name for head in fields(HeadWeights))
 ONE_CANDIDATE = ("item",)
@@ -64,11 +64,10 @@ class Ranker(nn.Module):
         candidates: Sequence[str] = ONE_CANDIDATE,
     ) -> None:
         super().__init__()
-        dim, hidden = config.embedding_dim, config.hidden_dim
         self.tables = tables
         self.candidates = tuple(candidates)
         self.user_names = (*USER_FEATURES, *context_names(num_context_fields))
-        self.dense = nn.Sequential(nn.Linear(NUM_DENSE, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.dense = dense_layers(NUM_DENSE, config)
         self.interaction = interaction(len(self.user_names) + 3, config)  # item, its categories, dense
         self.heads = nn.Linear(self.interaction.out_dim, len(HEADS))
         self.positions = nn.Embedding(1 + config.num_positions, len(HEADS), padding_idx=0)
