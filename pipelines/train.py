@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from models.errors import ConfigError, NotFoundError
-from pipelines.learning.run_folder import change_settings, read_json, run_uri
+from pipelines.learning.run_folder import read_json, run_uri
 from pipelines.overrides import apply_overrides
 from pipelines.recipes import RECIPES, Recipe, from_dict, load_recipe, to_dict
 from pipelines.session import data_session
@@ -68,6 +68,8 @@ def _origin(args: argparse.Namespace, recipe: Recipe, lake: Lake) -> Origin | No
 
 
 def _begun(uri: str, overrides: Sequence[str]) -> Recipe:
+    from pipelines.learning.changes import change_settings
+
     config = read_json(uri, "config.json")
     if config is None:
         raise NotFoundError(f"there is no run {uri}. Look in the folder of runs, or train a new one: shoal train")

@@ -61,32 +61,6 @@ def begin(uri: str, config: dict[str, Any], data: dict[str, Any]) -> None:
         write_json(uri, name, body)
 
 
-def change_settings(uri: str, config: dict[str, Any]) -> None:
-    """Go on under other settings: `config.json` becomes `config`, and `changes.json` says what was changed when.
-
-    `ConfigError` for anything but the optimizer's rates and how training runs: the rest decides what the weights mean.
-    """
-    before = read_json(uri, "config.json")
-    other = [key for key in config if key not in ("optimizer", "training") and config[key] != before.get(key)]
-    if config["optimizer"]["table_optimizer"] != before["optimizer"].get("table_optimizer", "rowwise_adagrad"):
-        other.append("optimizer.table_optimizer")
-    if other:
-        raise ConfigError(
-            f"--resume goes on by the run's own recipe; {', '.join(other)} cannot change. Set optimizer.* rates or "
-            "training.*, or start a new run (--from takes over what fits)."
-        )
-    changed = {
-        f"{part}.{name}": [before[part].get(name), value]
-        for part in ("optimizer", "training")
-        for name, value in config[part].items()
-        if value != before[part].get(name)
-    }
-    after_epoch = max((int(record["epoch"]) for record in read_json(uri, "metrics.json") or []), default=0)
-    entry = {"after_epoch": after_epoch, "changed": changed}
-    write_json(uri, "changes.json", [*(read_json(uri, "changes.json") or []), entry])
-    write_json(uri, "config.json", config)
-
-
 def write_live(uri: str, epoch: int, samples: int, total: int) -> None:
     """How far the epoch in progress has come, and in which process of which host."""
     body = {"epoch": epoch, "samples": min(samples, total), "total": total, "host": gethostname(), "pid": os.getpid()}

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from models.errors import ConfigError
-from pipelines.learning.run_folder import begin, change_settings, read_json, write_json
+from pipelines.learning.changes import change_settings
+from pipelines.learning.checkpoint import PROGRESS
+from pipelines.learning.checkpoint_folders import checkpoint_folder
+from pipelines.learning.run_folder import begin, read_json, write_json
 from pipelines.recipes import load_recipe, to_dict
 from pipelines.train import main
 
@@ -52,7 +55,8 @@ def test_the_command_says_what_to_do(
 def test_rates_and_the_course_of_training_may_change_on_the_way(tmp_path: Path) -> None:
     uri = str(tmp_path)
     write_json(uri, "config.json", to_dict(load_recipe("two_tower")))
-    write_json(uri, "metrics.json", [{"epoch": 1}, {"epoch": 2}])
+    for epoch in (1, 2):  # the second one's record in metrics.json may have been lost
+        checkpoint_folder(uri, epoch).write(PROGRESS, b"{}")
     change_settings(uri, to_dict(load_recipe("two_tower", ["optimizer.weight_decay=0.1", "training.num_workers=4"])))
     assert read_json(uri, "config.json")["training"]["num_workers"] == 4
     changed = {"optimizer.weight_decay": [0.0, 0.1], "training.num_workers": [2, 4]}
