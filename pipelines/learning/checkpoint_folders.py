@@ -8,7 +8,7 @@ import ray.train
 
 from cluster.storage import Folder, filesystem, join
 from pipelines.learning.checkpoint import PROGRESS
-from pipelines.learning.run_folder import read_json, write_json
+from pipelines.learning.run_folder import read_json
 
 RUN_NAME = "run"
 _SNAPSHOT = "checkpoint_manager_snapshot.json"
@@ -52,15 +52,6 @@ def checkpoint_at(run_uri: str, epoch: int) -> ray.train.Checkpoint:
 def filesystem_path(uri: str) -> str:
     """An absolute path for a local folder, the address for any other."""
     return uri if "://" in uri and not uri.startswith("file://") else filesystem(uri)[1]
-
-
-def complete_records(run_uri: str) -> None:
-    """Put into `metrics.json` what checkpoints know of their epochs and it does not: the run may have died between."""
-    written = {int(record["epoch"]): record for record in read_json(run_uri, "metrics.json") or []}
-    known = {epoch: read_json(checkpoint_folder(run_uri, epoch).uri, PROGRESS) for epoch in epochs_whole(run_uri)}
-    lost = {epoch: body["record"] for epoch, body in known.items() if epoch not in written and body.get("record")}
-    if lost:
-        write_json(run_uri, "metrics.json", [record for _, record in sorted({**written, **lost}.items())])
 
 
 def remove(folder: Folder) -> None:

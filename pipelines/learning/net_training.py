@@ -18,18 +18,17 @@ from pipelines.learning.checkpoint_folders import (
     RUN_NAME,
     best_epoch,
     checkpoint_at,
-    complete_records,
     drop_broken_snapshot,
     epochs_whole,
     storage_uri,
 )
 from pipelines.learning.corpus import Corpus
+from pipelines.learning.epoch_log import EpochLog, complete_records
 from pipelines.learning.export import export_net
 from pipelines.learning.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import Known
 from pipelines.learning.preparing import Prepared
-from pipelines.learning.progress_bar import EpochLog
 from pipelines.learning.source import Source
 from pipelines.learning.stopping import DiskFull, causes, error_of, no_room
 from pipelines.learning.warm_start import write_warm_start

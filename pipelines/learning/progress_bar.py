@@ -5,38 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from ray.train import UserCallback
 
 from cluster.console import progress
 from cluster.storage import Folder
-from pipelines.learning.checkpoint_folders import complete_records
-from pipelines.learning.curves import FILE as CURVES
-from pipelines.learning.curves import curves
 from pipelines.learning.records import SPEED
-from pipelines.learning.run_folder import read_json, write_json
-from pipelines.learning.tensorboard_log import log_epoch
+from pipelines.learning.run_folder import read_json
 
 OnEpoch = Callable[[dict[str, float]], None]
 _POLL_S = 0.5
-
-
-class EpochLog(UserCallback):
-    """Adds each epoch to `metrics.json`, TensorBoard's files and the curves. Runs in Ray Train's controller."""
-
-    def __init__(self, run_uri: str) -> None:
-        self._uri = run_uri
-
-    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
-        """Replace the record of an epoch that was done again after a failure."""
-        record = metrics[0]
-        complete_records(self._uri)
-        earlier = [r for r in read_json(self._uri, "metrics.json") or [] if r["epoch"] < record["epoch"]]
-        records = [*earlier, record]
-        write_json(self._uri, "metrics.json", records)
-        log_epoch(self._uri, record)
-        Folder(self._uri).write(CURVES, curves(records))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ray.train import UserCallback
 
-from pipelines.learning.progress_bar import EpochLog
+from pipelines.learning.epoch_log import EpochLog
 from pipelines.learning.run_folder import write_live
 
 _LIVE_EVERY_S = 1.0

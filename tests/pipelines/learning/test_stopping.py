@@ -15,12 +15,12 @@ from pipelines.learning.checkpoint_folders import (
     best_epoch,
     checkpoint_at,
     checkpoint_folder,
-    complete_records,
     drop_broken_snapshot,
     epochs_whole,
     remove,
 )
 from pipelines.learning.checkpoint_writing import write_checkpoint
+from pipelines.learning.epoch_log import complete_records
 from pipelines.learning.pipeline import Done
 from pipelines.learning.run_folder import read_json, write_json
 from pipelines.learning.stopping import DiskFull, Diverged, LossWatch, causes, error_of, first, no_room
