@@ -20,7 +20,7 @@ class TwoTowerConfig:
     kind: ClassVar[str] = "two_tower"
     embedding_dim: int = 64
     hidden_dim: int = 128
-    temperature: float = 0.08
+    temperature: float = 0.1
     unknown_share: float = 0.25
 
 
@@ -104,10 +104,10 @@ class ContentConfig:
 
 @dataclass(frozen=True, slots=True)
 class HybridConfig:
-    """Late fusion. `sources` are recipes or recipe files, each trained on the same data."""
+    """Late fusion. `sources` are recipes or recipe files, each trained on the same data; none: what the data is for."""
 
     kind: ClassVar[str] = "hybrid"
-    sources: tuple[str, ...] = ("sequence", "als", "item_knn", "content")
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,11 @@ def _plan(args: argparse.Namespace) -> int:
     training = replace(recipe.training, batch_size=args.batch_size or recipe.training.batch_size)
     recipe = replace(recipe, model=replace(recipe.model, embedding_dim=args.dim), training=training)
 
+    from pipelines.learning.scaling import scaled
     from pipelines.planning.planner import plan  # torch and TorchRec load only once the arguments are right
     from pipelines.planning.report import describe
 
+    recipe = scaled(recipe, args.users)
     for world in worlds:
         print(describe(plan(recipe, args.users, args.items, world, args.memory_gib)), end="\n\n", flush=True)
     return 0

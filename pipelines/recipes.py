@@ -55,6 +55,7 @@ class TrainingConfig:
     `patience`: epochs without a better validation NDCG before the run ends; 0 never ends early.
     `max_gradient_norm`: global norm of the dense layers' gradient that is not exceeded; 0 clips nothing. A fused table
     has no gradient as a whole, so each element of what flows into it is cut to that size instead.
+    `refit`: once validation has ended a run, train anew for as many epochs on the validation events too.
     `precision`: `auto` is bfloat16 autocast of the dense layers on CUDA and float32 on CPU.
     """
 
@@ -66,6 +67,7 @@ class TrainingConfig:
     max_failures: int = 3
     patience: int = 2
     validation_users: int = 2_000
+    refit: bool = False
     max_gradient_norm: float = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
@@ -102,7 +104,12 @@ class Recipe:
 
 def two_tower() -> Recipe:
     """Candidate retrieval: user and item vectors by sampled softmax."""
-    return Recipe("two_tower", TwoTowerConfig())
+    return Recipe(
+        "two_tower",
+        TwoTowerConfig(),
+        features=FeatureSpec(history_length=0),
+        training=TrainingConfig(epochs=0, patience=3, refit=True),
+    )
 
 
 def sequence() -> Recipe:
@@ -112,7 +119,7 @@ def sequence() -> Recipe:
         SequenceConfig(),
         features=FeatureSpec(history_length=200),
         optimizer=OptimizerConfig(schedule="cosine", warmup_steps=200),
-        training=TrainingConfig(epochs=0, batch_size=1_536, patience=4, max_gradient_norm=1.0),
+        training=TrainingConfig(epochs=0, batch_size=1_536, patience=4, max_gradient_norm=1.0, refit=True),
     )
 
 
@@ -122,7 +129,7 @@ def als() -> Recipe:
         "als",
         AlsConfig(),
         features=FeatureSpec(history_length=1_000),
-        training=TrainingConfig(epochs=12, patience=3, cpus_per_worker=1.0),
+        training=TrainingConfig(epochs=12, patience=3, cpus_per_worker=1.0, refit=True),
     )
 
 
@@ -132,7 +139,7 @@ def item_knn() -> Recipe:
         "item_knn",
         ItemKnnConfig(),
         features=FeatureSpec(history_length=1_000),
-        training=TrainingConfig(epochs=1, cpus_per_worker=1.0),
+        training=TrainingConfig(epochs=1, cpus_per_worker=1.0, refit=True),
     )
 
 
@@ -142,18 +149,20 @@ def content() -> Recipe:
         "content",
         ContentConfig(),
         features=FeatureSpec(history_length=1_000),
-        training=TrainingConfig(epochs=1, cpus_per_worker=1.0),
+        training=TrainingConfig(epochs=1, cpus_per_worker=1.0, refit=True),
     )
 
 
 def neural_cf() -> Recipe:
     """NeuMF: factorisation and a perceptron side by side."""
-    return Recipe("neural_cf", NeuralCFConfig(), training=TrainingConfig(epochs=20))
+    return Recipe("neural_cf", NeuralCFConfig(), training=TrainingConfig(epochs=20, refit=True))
 
 
 def hybrid() -> Recipe:
     """Several sources fused, their weights learned on validation users."""
-    return Recipe("hybrid", HybridConfig(), features=FeatureSpec(history_length=1_000))
+    return Recipe(
+        "hybrid", HybridConfig(), features=FeatureSpec(history_length=1_000), training=TrainingConfig(refit=True)
+    )
 
 
 def ranker() -> Recipe:

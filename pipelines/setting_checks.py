@@ -67,7 +67,7 @@ def check_setting(name: str, value: Any, hint: Any) -> Any:
             raise ConfigError(f"{name} {value!r} is unknown. Use one of: {', '.join(get_args(hint))}.")
         return value
     if get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple) or not value or not all(isinstance(v, str) for v in value):
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise ConfigError(f"{name} must be a list of names; got {value!r}.")
         return tuple(value)
     if hint is float and type(value) is int:

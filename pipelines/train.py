@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
+from cluster.storage import join
 from models.errors import ConfigError, NotFoundError
 from pipelines.learning.run_folder import read_json, run_uri
 from pipelines.overrides import apply_overrides
@@ -70,7 +71,7 @@ def _origin(args: argparse.Namespace, recipe: Recipe, lake: Lake) -> Origin | No
 def _begun(uri: str, overrides: Sequence[str]) -> Recipe:
     from pipelines.learning.changes import change_settings
 
-    config = read_json(uri, "config.json")
+    config = read_json(uri, "config.json") or _before_refit(uri)
     if config is None:
         raise NotFoundError(f"there is no run {uri}. Look in the folder of runs, or train a new one: shoal train")
     if not overrides:
@@ -79,6 +80,14 @@ def _begun(uri: str, overrides: Sequence[str]) -> Recipe:
     changed = from_dict(apply_overrides(to_dict(from_dict(config)), overrides))
     change_settings(uri, to_dict(changed))
     return changed
+
+
+def _before_refit(uri: str) -> dict[str, Any] | None:
+    """The recipe of a run that was interrupted while it chose for how long to train."""
+    from pipelines.learning.refit import SELECTION
+
+    config: dict[str, Any] | None = read_json(join(uri, SELECTION), "config.json")
+    return config and {**config, "training": {**config["training"], "refit": True}}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from ray import tune as ray_tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from cluster.lake import Lake
+from pipelines.learning.refit import selecting
 from pipelines.learning.trainer import train
 from pipelines.overrides import apply_overrides
 from pipelines.recipes import Recipe, from_dict, to_dict
@@ -41,4 +42,4 @@ def _train(
     recipe: Recipe, lake_uri: str, runs_uri: str, run: str, report: TuneReportCallback
 ) -> list[dict[str, float]]:
     with data_session():
-        return train(recipe, Lake(lake_uri), runs_uri, run_id=run, callbacks=[report]).epochs
+        return train(selecting(recipe), Lake(lake_uri), runs_uri, run_id=run, callbacks=[report]).epochs

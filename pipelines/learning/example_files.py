@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from models.model_config import FitConfig, SequenceConfig
 from pipelines.learning.corpus import Corpus, load_corpus
 from pipelines.learning.encoding import encoded_sequences, order_of
 from pipelines.learning.examples import Block, Order, expanded
+from pipelines.learning.scaling import scaled
 from pipelines.learning.split import TEST, TRAIN, VALIDATION
 from pipelines.learning.windows import training_sequences
 from pipelines.recipes import Recipe
@@ -49,8 +49,7 @@ def write_examples(recipe: Recipe, lake: Lake, out: str) -> dict[str, Any]:
     say(f"{recipe.name}: reading the lake")
     pinned = lake.pinned()
     corpus = load_corpus(recipe, pinned)
-    if not corpus.ordered:
-        recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
+    recipe = scaled(recipe, int(corpus.items.counts.sum()), corpus.ordered)
     order = order_of(recipe, corpus)
     blocks = encoded_sequences(recipe, corpus).to_arrow_refs()
     parts = _write_blocks(blocks, recipe, order, out)

@@ -18,13 +18,18 @@ from cluster.lake import Lake
 from cluster.storage import Folder, join
 from models.errors import ConfigError
 from models.model_config import HybridConfig
-from models.retrievers.hybrid import SOURCES_FOLDER, HybridRetriever, save_fusion
+from models.retrievers.hybrid import FUSION_FILE, SOURCES_FOLDER, HybridRetriever, save_fusion
 from models.retrievers.loading import load_sources
+from models.tables import Table
+from pipelines.learning.corpus import Corpus
 from pipelines.learning.export import export, save_retrieval
+from pipelines.learning.fitting.item_texts import read_texts
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.preparing import Prepared
+from pipelines.learning.refit import SELECTION, refitted
+from pipelines.learning.run_folder import FINISHED, read_json
 from pipelines.recipes import Recipe, load_recipe
 
 _CANDIDATES = 100
@@ -41,9 +46,13 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
     """Train the sources as runs below this one, so that what was done of them is kept, and write `export/`."""
     recipe, corpus, held_out = prepared.recipe, prepared.corpus, prepared.held_out
     assert isinstance(recipe.model, HybridConfig)
-    if held_out is None:
+    chosen = join(uri, SELECTION) if held_out is None else None
+    if chosen is not None and read_json(chosen, FINISHED) is None:
         raise ConfigError("a hybrid learns its weights on validation users, and there are none. Use another split.")
-    sources = {name: source_recipe(name, recipe) for name in recipe.model.sources}
+    sources = {
+        name: refitted(join(chosen, "sources", name)) if chosen else source_recipe(name, recipe)
+        for name in recipe.model.sources or default_sources(corpus, lake)
+    }
     runs = {name: train(source, lake, join(uri, "sources"), run_id=name).uri for name, source in sources.items()}
     started = time.monotonic()
 
@@ -51,15 +60,25 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
         for name, run in runs.items():
             _copy(Folder(run).child("export"), out / SOURCES_FOLDER / name)
         save_retrieval(out, recipe, corpus)
-        retriever = HybridRetriever(*load_sources(out, list(runs), corpus.items))
+        reporter, retriever = RunReporter(uri, callbacks), HybridRetriever(*load_sources(out, list(runs), corpus.items))
+        if held_out is None:
+            save_fusion(out, list(runs), read_json(join(uri, SELECTION, "export"), FUSION_FILE)["weights"])
+            reporter.record(1, 0, time.monotonic() - started)
+            return
         weights = learn_weights(retriever, held_out)
         save_fusion(out, list(runs), weights.tolist())
         score = ndcg_at_10(retriever.weighed(weights), held_out)
         say(f"{recipe.name}: weights " + ", ".join(f"{n} {w:.2f}" for n, w in zip(runs, weights, strict=False)))
-        reporter = RunReporter(uri, callbacks)
         reporter.record(1, len(held_out.examples), time.monotonic() - started, **{METRIC: score})
 
     export(uri, write)
+
+
+def default_sources(corpus: Corpus, lake: Lake) -> tuple[str, ...]:
+    """Every recipe that the data has something for: sequences need an order, content needs texts."""
+    nets = ("sequence",) if corpus.ordered else ("two_tower",)
+    texts = lake.exists(Table.ITEMS) and any(read_texts(lake, corpus.items).sentences())
+    return (*nets, "als", "item_knn", *(("content",) if texts else ()))
 
 
 def source_recipe(name: str, hybrid: Recipe) -> Recipe:
@@ -73,7 +92,7 @@ def source_recipe(name: str, hybrid: Recipe) -> Recipe:
         country_buckets=hybrid.features.country_buckets,
         category_buckets=hybrid.features.category_buckets,
     )
-    training = replace(recipe.training, validation_users=hybrid.training.validation_users)
+    training = replace(recipe.training, validation_users=hybrid.training.validation_users, refit=False)
     return replace(recipe, features=features, split=hybrid.split, seed=hybrid.seed, training=training)
 
 

@@ -58,7 +58,9 @@ def refreshed(corpus: Corpus, recipe: Recipe, lake: Lake, source: Source) -> Cor
         raise ConfigError(f"{source.uri} was trained on lake {source.data['lake']}, and this one is {lake.uri}.")
     versions = source.data["versions"]
     fresh = fresh_events(lake, versions)
-    return replace(corpus, split=refresh_split(corpus.split, split_of(recipe.split, lake.pinned(versions)), fresh))
+    return replace(
+        corpus, split=refresh_split(corpus.split, split_of(source.recipe.split, lake.pinned(versions)), fresh)
+    )
 
 
 def with_training_events(encoded: Dataset) -> tuple[Dataset, int]:

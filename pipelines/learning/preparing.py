@@ -40,10 +40,8 @@ class Prepared:
 
 def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
     """Encode a corpus of the pinned lake for a recipe; `InputError` when there is nothing to train on."""
-    if not corpus.ordered:
-        recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
     num_examples = int(corpus.items.counts.sum())
-    recipe = scaled(recipe, num_examples)
+    recipe = scaled(recipe, num_examples, corpus.ordered)
     if num_examples == 0 and recipe.needs_events:
         raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")

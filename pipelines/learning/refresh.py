@@ -7,7 +7,7 @@ erasure nor a compaction makes an old one new. Only those files are read for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import polars as pl
@@ -18,8 +18,9 @@ from cluster.storage import Folder, join
 from models.errors import ConfigError, InputError, NotFoundError
 from models.tables import Table
 from pipelines.learning.run_folder import read_json
+from pipelines.learning.scaling import as_before
 from pipelines.learning.split import CONTEXT, TRAIN, Split
-from pipelines.recipes import Recipe, to_dict
+from pipelines.recipes import Recipe, from_dict
 
 _COLUMNS = ["user_id", "item_id", "timestamp"]
 
@@ -80,14 +81,13 @@ def fresh_events(lake: Lake, versions: dict[str, int]) -> pl.Series:
 
 def last_run(runs_uri: str, recipe: Recipe, lake: Lake) -> str:
     """Address of the finished run of this recipe (its name, model and split) on the newest data of this lake."""
-    wanted, found = to_dict(recipe), []
+    found = []
     for name in Folder(runs_uri).names():
         uri = join(runs_uri, name)
         config, data = read_json(uri, "config.json"), read_json(uri, "data.json")
         if config is None or data is None or data["lake"] != lake.uri:
             continue
-        same = all(config[part] == wanted[part] for part in ("name", "model", "split"))
-        if same and Folder(uri).child("export").names():
+        if _made_alike(from_dict(config), recipe) and Folder(uri).child("export").names():
             found.append((data["versions"][Table.INTERACTIONS.value], name, uri))
     if not found:
         raise NotFoundError(
@@ -95,6 +95,13 @@ def last_run(runs_uri: str, recipe: Recipe, lake: Lake) -> str:
             f"Train in full first: shoal train --recipe {recipe.name}"
         )
     return max(found)[2]
+
+
+def _made_alike(before: Recipe, recipe: Recipe) -> bool:
+    """True when one could go on from the other: a refit held out less, and open settings are as they were."""
+    now = as_before(recipe, before)
+    split = replace(before.split, validation=now.split.validation)
+    return (before.name, before.model, split) == (now.name, now.model, now.split)
 
 
 def _hashes(table_uri: str, parts: list[Part]) -> pl.Series:

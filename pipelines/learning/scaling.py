@@ -1,4 +1,4 @@
-"""Settings of 0 filled in by the size of the data, so that one default serves small logs and large ones."""
+"""Settings of 0 filled in by the data, so that one default serves small logs and large ones."""
 
 from __future__ import annotations
 
@@ -10,15 +10,33 @@ from pipelines.recipes import Recipe
 _MANY_EXAMPLES = 400_000
 """From here on there is enough to learn wide vectors from."""
 _EXAMPLES_SEEN = 16_000_000
-"""How many examples a sequence model sees in all: a small log needs more rounds for as many steps."""
+"""How many examples a net sees in all, unless it stops early: a small log needs more rounds for as many steps."""
 _EPOCHS = (10, 60)
+_SEQUENCE_HISTORY, _SET_HISTORY = 50, 200
+"""The newest events of a sequence say the most; of a set without times no event says more than another."""
 
 
-def scaled(recipe: Recipe, num_examples: int) -> Recipe:
-    """The recipe with open widths and numbers of epochs chosen; the same data gives the same recipe."""
+def as_before(recipe: Recipe, before: Recipe) -> Recipe:
+    """Open settings as an earlier run had them filled in: its weights fit no others."""
+    model = recipe.model
+    if isinstance(model, SequenceConfig) and isinstance(before.model, SequenceConfig) and model.embedding_dim == 0:
+        recipe = replace(recipe, model=replace(model, embedding_dim=before.model.embedding_dim))
+    if recipe.features.history_length == 0:
+        features = replace(recipe.features, history_length=before.features.history_length)
+        recipe = replace(recipe, features=features)
+    return recipe
+
+
+def scaled(recipe: Recipe, num_examples: int, ordered: bool = True) -> Recipe:
+    """The recipe with open widths, lengths and numbers of epochs chosen; the same data gives the same recipe."""
     if isinstance(recipe.model, SequenceConfig) and recipe.model.embedding_dim == 0:
         dim = 128 if num_examples >= _MANY_EXAMPLES else 64
         recipe = replace(recipe, model=replace(recipe.model, embedding_dim=dim))
+    if recipe.features.history_length == 0:
+        length = _SEQUENCE_HISTORY if ordered else _SET_HISTORY
+        recipe = replace(recipe, features=replace(recipe.features, history_length=length))
+    if not ordered:
+        recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
     if recipe.training.epochs == 0:
         fewest, most = _EPOCHS
         epochs = min(max(round(_EXAMPLES_SEEN / max(num_examples, 1)), fewest), most)

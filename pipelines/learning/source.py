@@ -19,15 +19,19 @@ from models.recommender import USERS_FILE
 from pipelines.learning.checkpoint import Reader
 from pipelines.learning.checkpoint_folders import best_epoch, checkpoint_at
 from pipelines.learning.run_folder import read_json
-from pipelines.recipes import Recipe
+from pipelines.recipes import Recipe, from_dict
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`tensors`: weights and optimizer states by their names in a checkpoint; `data`: what it was trained on."""
+    """`tensors`: weights and optimizer states by their names in a checkpoint; `data`: what it was trained on.
+
+    `recipe`: how.
+    """
 
     uri: str
     weights: str
+    recipe: Recipe
     data: dict[str, Any]
     item_ids: list[str]
     user_ids: list[str]
@@ -43,7 +47,7 @@ def read_source(uri: str, recipe: Recipe) -> Source:
     exported = _exported(uri)
     weights, tensors = _tensors(uri, exported, recipe)
     items, users = _ids(exported, ITEMS_FILE, "item_id"), _ids(exported, USERS_FILE, "user_id")
-    return Source(uri, weights, data, items, users, tensors)
+    return Source(uri, weights, from_dict(config), data, items, users, tensors)
 
 
 def described(uri: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,6 +9,7 @@ from ray.train import UserCallback
 
 from cluster.console import say
 from cluster.lake import Lake
+from cluster.storage import join
 from models.errors import ConfigError
 from models.model_config import FitConfig, HybridConfig
 from pipelines.learning.corpus import load_corpus
@@ -18,7 +19,9 @@ from pipelines.learning.net_training import train_net
 from pipelines.learning.origin import ORIGIN, Origin, begun_from, describe_origin, refreshed, with_training_events
 from pipelines.learning.preparing import prepare
 from pipelines.learning.progress_bar import OnEpoch, following
+from pipelines.learning.refit import SELECTION, refitted, selecting, wants_refit
 from pipelines.learning.run_folder import FINISHED, begin, new_run_id, read_json, run_uri, write_json
+from pipelines.learning.scaling import as_before
 from pipelines.learning.source import read_source
 from pipelines.recipes import Recipe, to_dict
 
@@ -45,21 +48,28 @@ def train(
     """Train `recipe` on the lake as of now.
 
     A `run_id` that was interrupted goes on, on the data it was begun with; one that has finished is returned as it is.
-    `origin`: the finished run or bundle that this one begins from.
+    `origin`: the finished run or bundle that this one begins from; such a run is not refitted.
     """
     run_id = run_id or new_run_id(recipe.name)
     uri = run_uri(runs_uri, run_id)
     if read_json(uri, FINISHED) is not None:
         say(f"run {run_id} has finished before; nothing is trained again")
         return TrainedRun(run_id, uri, read_json(uri, "metrics.json"))
-    begun = read_json(uri, "data.json")
-    say(f"{recipe.name}: reading the lake")
+    selection = join(uri, SELECTION)
+    begun = read_json(uri, "data.json") or read_json(selection, "data.json")
     pinned = lake.pinned(begun["versions"] if begun else None)
-    corpus = load_corpus(recipe, pinned)
-    origin = begun_from(uri) if begun else origin
+    if wants_refit(recipe) and origin is None and begun_from(uri) is None:
+        train(selecting(recipe), pinned, uri, run_id=SELECTION, on_epoch=on_epoch, callbacks=callbacks)
+        recipe = refitted(selection)
+        say(f"{recipe.name}: once more on the validation events too, {recipe.training.epochs} epochs")
+    say(f"{recipe.name}: reading the lake")
+    origin = begun_from(uri) or origin
     if origin and isinstance(recipe.model, FitConfig):
         raise ConfigError(f"{recipe.name} is made anew each time. Leave out --from and --since.")
     source = read_source(origin.uri, recipe) if origin else None
+    if source:
+        recipe = as_before(recipe, source.recipe)
+    corpus = load_corpus(recipe, pinned)
     if source and origin and origin.refresh:
         corpus = refreshed(corpus, recipe, pinned, source)
     prepared = prepare(recipe, corpus, pinned)

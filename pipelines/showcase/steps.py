@@ -31,7 +31,7 @@ _MAX_CASES = 3_000
 _PEOPLE = 40
 _MIN_HISTORY = 10
 # The demo shows that the whole path works; a better model takes more epochs.
-_EPOCHS = ("training.epochs=3", "training.validation_users=1000")
+_EPOCHS = ("training.epochs=3", "training.validation_users=1000", "training.refit=false")
 _RANKER_EPOCHS = ("training.epochs=1", "training.validation_users=1000", "model.num_negatives=4")
 _EXPERIMENT = """\
 # Half of the users get the popular items, half the model: POST what they do, and compare.

@@ -40,6 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "OMP_NUM_THREADS": "1",
+        "RAY_idle_worker_killing_time_threshold_ms": "300000",
     }
     options = {
         "node-ip-address": NODE,
@@ -122,7 +123,12 @@ def test_the_daily_run_and_the_batch_answers_run_as_jobs(cluster: dict[str, str]
     write_checkerboard(Lake(str(tmp_path / "world")))
     pl.read_delta(str(tmp_path / "world" / "interactions")).drop("date").write_parquet(log)
     lake, runs, published = (f"--{name}={tmp_path / name}" for name in ("lake", "runs", "registry"))
-    settings = ("training.epochs=4", "training.batch_size=8", "optimizer.table_learning_rate=0.2")
+    settings = (
+        "training.epochs=4",
+        "training.refit=false",
+        "training.batch_size=8",
+        "optimizer.table_learning_rate=0.2",
+    )
     run(cluster, "retrain", "--source", log, lake, runs, published, *(f"--set={setting}" for setting in settings))
 
     registry = Registry(str(tmp_path / "registry"))

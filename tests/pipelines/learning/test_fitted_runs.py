@@ -44,7 +44,7 @@ def test_als_from_lake_to_bundle(ray_session: None, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     write_checkerboard(lake)
     told = tmp_path / "told.txt"
-    recipe = load_recipe("als", ["training.epochs=4", "training.patience=0"])
+    recipe = load_recipe("als", ["training.epochs=4", "training.patience=0", "training.refit=false"])
     run = train(recipe, lake, str(tmp_path / "runs"), callbacks=[Told(told)])
     assert [epoch["epoch"] for epoch in run.epochs] == [1, 2, 3, 4]
     assert told.read_text().split() == ["1", "2", "3", "4"]

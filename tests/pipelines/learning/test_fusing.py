@@ -46,6 +46,7 @@ def test_sources_are_trained_as_the_hybrid_says() -> None:
     hybrid = load_recipe("hybrid", ["split.protocol=time", "seed=5", "features.user_buckets=3"])
     made = source_recipe("two_tower", hybrid)
     assert (made.split.protocol, made.seed, made.features.user_buckets) == ("time", 5, 3)
+    assert not made.training.refit  # the hybrid sees to it
     assert made.features.history_length == load_recipe("two_tower").features.history_length
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.model_config import SequenceConfig
-from pipelines.learning.scaling import scaled
+from pipelines.learning.scaling import as_before, scaled
 from pipelines.recipes import RECIPES, load_recipe
 
 
@@ -19,6 +19,20 @@ def test_a_sequence_model_grows_with_the_log(num_examples: int, dim: int, epochs
     assert scaled(made, 10) == made
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "sequence"])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("sequence", "two_tower")])
 def test_a_recipe_without_open_settings_stays(name: str) -> None:
     assert scaled(load_recipe(name), 1_000) == load_recipe(name)
+
+
+@pytest.mark.parametrize(("ordered", "lengths"), [(True, (50, 5)), (False, (200, 0))])
+def test_a_set_is_shown_as_a_whole(ordered: bool, lengths: tuple[int, int]) -> None:
+    features = scaled(load_recipe("two_tower"), 700_000, ordered).features
+    assert (features.history_length, features.recent_length) == lengths
+
+
+def test_what_goes_on_keeps_what_was_chosen_before() -> None:
+    before = scaled(load_recipe("sequence"), 1_000)
+    assert as_before(load_recipe("sequence"), before).model == before.model
+    asked = load_recipe("sequence", ["model.embedding_dim=8"])
+    assert as_before(asked, before).model == asked.model
+    assert as_before(load_recipe("two_tower"), scaled(load_recipe("two_tower"), 1)).features.history_length == 50

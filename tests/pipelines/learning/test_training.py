@@ -36,6 +36,7 @@ def recipe() -> Recipe:
         "training.num_workers": 2,
         "training.epochs": EPOCHS,
         "training.patience": 0,
+        "training.refit": "false",
         "training.batch_size": 8,
         "optimizer.table_learning_rate": 0.2,
     }

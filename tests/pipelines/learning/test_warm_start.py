@@ -16,6 +16,7 @@ from models.errors import ConfigError
 from pipelines.learning.checkpoint import Progress, Reader, save
 from pipelines.learning.source import Source
 from pipelines.learning.warm_start import carry, rows_before, tally, warm_tensors, write_warm_start
+from pipelines.recipes import load_recipe
 from tests.pipelines.learning.gloo_workers import NUM_ITEMS, SIZES, examples, one_worker, sharded
 
 IDS = st.lists(st.text("abcdef", min_size=1, max_size=2), unique=True, max_size=20)
@@ -51,7 +52,7 @@ def source() -> Source:
         f"state|{USERS}|user_table.momentum1": torch.tensor([0.3, 0.4, 0.5]),
         f"state|{TOWER}|exp_avg": torch.tensor([[0.7]]),
     }
-    return Source("runs/old", "checkpoint of epoch 1", {}, ["a", "b"], ["u"], tensors)
+    return Source("runs/old", "checkpoint of epoch 1", load_recipe("two_tower"), {}, ["a", "b"], ["u"], tensors)
 
 
 FRESH = {ITEMS: torch.zeros(3, 2), USERS: torch.zeros(4, 1), TOWER: torch.zeros(1, 1)}
@@ -103,7 +104,8 @@ def test_workers_begin_from_what_was_written(tmp_path: Path) -> None:
         optimizer.step()
         save(tmp_path, 0, 1, model, optimizer, Progress(1))
         old = Reader(tmp_path).tensors()
-        uri = write_warm_start(Source("old", "", {}, before, users, old), objective, now, users, 1, str(tmp_path))
+        source = Source("old", "", load_recipe("two_tower"), {}, before, users, old)
+        uri = write_warm_start(source, objective, now, users, 1, str(tmp_path))
         _, fresh, its_optimizer = sharded("rowwise_adagrad")
         Reader(Path(uri)).restore(fresh, its_optimizer, all_states=False)
         save(tmp_path, 0, 1, fresh, its_optimizer, Progress())
