@@ -123,12 +123,8 @@ def test_the_daily_run_and_the_batch_answers_run_as_jobs(cluster: dict[str, str]
     write_checkerboard(Lake(str(tmp_path / "world")))
     pl.read_delta(str(tmp_path / "world" / "interactions")).drop("date").write_parquet(log)
     lake, runs, published = (f"--{name}={tmp_path / name}" for name in ("lake", "runs", "registry"))
-    settings = (
-        "training.epochs=4",
-        "training.refit=false",
-        "training.batch_size=8",
-        "optimizer.table_learning_rate=0.2",
-    )
+    once = ("training.epochs=4", "training.refit=false")
+    settings = (*once, "training.batch_size=8", "optimizer.table_learning_rate=0.2")
     run(cluster, "retrain", "--source", log, lake, runs, published, *(f"--set={setting}" for setting in settings))
 
     registry = Registry(str(tmp_path / "registry"))

@@ -36,8 +36,12 @@ def run(lake: Lake) -> TrainedRun:
 def test_a_hybrid_is_published_and_answers_by_its_sources(ray_session: None, lake: Lake, tmp_path: Path) -> None:
     done = run(lake)
     # Item n competes with the one that validates: first and second by a coin, 0.5 × 1 + 0.5 × 0.63 on average.
-    assert done.epochs[-1]["ndcg@10"] > 0.75
-    assert read_json(f"{done.uri}/sources/als", "config.json")["model"]["kind"] == "als"
+    (chosen,) = read_json(f"{done.uri}/selection", "metrics.json")
+    assert chosen["ndcg@10"] > 0.75
+    als = {run: read_json(f"{run}/sources/als", "config.json") for run in (done.uri, f"{done.uri}/selection")}
+    assert [config["split"]["validation"] for config in als.values()] == [False, True]
+    fusions = [read_json(f"{run}/export", "fusion.json") for run in als]
+    assert fusions[0] == fusions[1]
 
     registry = Registry(str(tmp_path / "registry"))
     version = publish(done.uri, None, lake, registry).version
