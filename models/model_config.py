@@ -1,6 +1,6 @@
 """What each family of models can be set to. Plain data: a recipe is read without loading torch.
 
-A width or count of 0 means "by the size of the data" (`pipelines/learning/scaling.py`).
+Unless it says otherwise, a width or count of 0 means "by the size of the data" (`pipelines/learning/scaling.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 @dataclass(frozen=True, slots=True)
 class TwoTowerConfig:
-    """Width of the tables and of the hidden layer of each tower, and the softmax temperature.
+    """Width of the tables and of the hidden layer of each tower (0: none), and the softmax temperature.
 
     `unknown_share`: share of examples whose user is taken as unknown, so that what is not the id learns to do without
     it, and the reserved rows learn to stand for newcomers.
@@ -19,9 +19,9 @@ class TwoTowerConfig:
 
     kind: ClassVar[str] = "two_tower"
     embedding_dim: int = 64
-    hidden_dim: int = 128
+    tower_dim: int = 0
     temperature: float = 0.1
-    unknown_share: float = 0.25
+    unknown_share: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)

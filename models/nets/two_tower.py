@@ -3,9 +3,16 @@
 The user is its id, country and pooled history over three horizons (all, recent, last); the item is its id and
 categories. History and items share one table, so an item learned as a target is known as history at once
 (Covington et al., 2016, section 3; Yi et al., 2019). Both sides are L2-normalised and scaled by the temperature.
+
+A side is the sum of its features, each weighed element by element (as SimpleX gates history and id: Mao et al., 2021,
+section 3.2), and, where `tower_dim` is given, what one hidden layer makes of them all. A weighted sum of embeddings
+generalises where a perceptron learns the log by heart (Rendle et al., "Neural Collaborative Filtering vs. Matrix
+Factorization Revisited", 2020, section 4).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +23,8 @@ from models.features import USER_FEATURES
 from models.model_config import TwoTowerConfig
 
 ITEM_SIDES = ("item", "negative")
+_KNOWN_AT_ONCE = ("history", "recent", "last", "item")
+"""Features that a tower begins with; it takes in the others as far as they turn out to help."""
 
 
 class TwoTower(nn.Module):
@@ -23,11 +32,9 @@ class TwoTower(nn.Module):
 
     def __init__(self, tables: EmbeddingBagCollection, config: TwoTowerConfig) -> None:
         super().__init__()
-        dim = config.embedding_dim
         self.tables = tables
-        self.user_tower = _Tower(len(USER_FEATURES) * dim, config.hidden_dim, dim)
-        self.item_tower = _Tower(2 * dim, config.hidden_dim, dim)
-        self.scale = config.temperature**-0.5
+        self.user_tower = _Tower(USER_FEATURES, config)
+        self.item_tower = _Tower(("item", "categories"), config)
 
     def forward(self, features: KeyedJaggedTensor) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors of users, items and negatives, each [batch, dim]."""
@@ -40,26 +47,39 @@ class TwoTower(nn.Module):
         return pooled
 
     def user_vectors(self, pooled: dict[str, Tensor]) -> Tensor:
-        """[batch, dim]; the residual path starts every user at the mean of their horizons."""
-        parts = [pooled[name] for name in USER_FEATURES]
-        horizons = torch.stack([pooled[name] for name in ("history", "recent", "last")])
-        # Mean of those that say something: an untimed history is neither recent nor last, a newcomer's is empty.
-        base = horizons.sum(0) / horizons.detach().ne(0).any(-1, keepdim=True).sum(0).clamp(min=1)
-        vectors: Tensor = self.scale * F.normalize(base + self.user_tower(torch.cat(parts, dim=1)), dim=1)
+        """[batch, dim]."""
+        vectors: Tensor = self.user_tower(torch.stack([pooled[name] for name in USER_FEATURES], dim=1))
         return vectors
 
     def item_vectors(self, pooled: dict[str, Tensor], side: str = "item") -> Tensor:
         """[batch, dim] for one of `ITEM_SIDES`."""
-        item, categories = pooled[side], pooled[f"{side}_categories"]
-        vectors: Tensor = self.scale * F.normalize(item + self.item_tower(torch.cat([item, categories], dim=1)), dim=1)
+        vectors: Tensor = self.item_tower(torch.stack([pooled[side], pooled[f"{side}_categories"]], dim=1))
         return vectors
 
 
-class _Tower(nn.Sequential):
-    """One hidden layer; the last starts at zero so that training begins from the residual path."""
+class _Tower(nn.Module):
+    """[batch, num_features, dim] to [batch, dim], each of length 1 / √temperature."""
 
-    def __init__(self, in_dim: int, hidden_dim: int, out_dim: int) -> None:
-        last = nn.Linear(hidden_dim, out_dim)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        super().__init__(nn.Linear(in_dim, hidden_dim), nn.ReLU(), last)
+    def __init__(self, features: Sequence[str], config: TwoTowerConfig) -> None:
+        super().__init__()
+        dim = config.embedding_dim
+        begin = torch.tensor([[float(name in _KNOWN_AT_ONCE)] for name in features])
+        self.gates = nn.Parameter(begin.repeat(1, dim))
+        self.hidden = _zero_at_first(len(features) * dim, config.tower_dim, dim) if config.tower_dim else None
+        self.scale = config.temperature**-0.5
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The gated sum, the hidden layer's share added."""
+        made = (features * self.gates).sum(dim=1)
+        if self.hidden is not None:
+            made = made + self.hidden(features.flatten(1))
+        vectors: Tensor = self.scale * F.normalize(made, dim=1)
+        return vectors
+
+
+def _zero_at_first(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Sequential:
+    """One hidden layer; the last starts at zero so that training begins from the gated sum."""
+    last = nn.Linear(hidden_dim, out_dim)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(in_dim, hidden_dim), nn.ReLU(), last)

@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.errors import BundleError
-from models.model_config import TwoTowerConfig
 from pipelines.learning.checkpoint import Progress, Reader
 from tests.pipelines.learning.gloo_workers import BY_COLUMNS, EMBEDDING_DIM, NUM_ITEMS, Job, run_jobs
 
@@ -141,6 +140,6 @@ def test_progress_of_another_kind_is_refused(copied: Path) -> None:
 
 
 def test_another_recipe_is_refused(folders: dict[str, Path]) -> None:
-    other = torch.nn.Linear(TwoTowerConfig().hidden_dim, 1)
+    other = torch.nn.Linear(3, 1)
     with pytest.raises(BundleError, match="belongs to another recipe"):
         Reader(folders["rowwise_adagrad 1"]).restore(other, torch.optim.Adam(other.parameters()))

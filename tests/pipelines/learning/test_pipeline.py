@@ -70,7 +70,7 @@ def moved(tables: str, rates: OptimizerConfig) -> dict[str, float]:
     return {name: float((whole(value) - before[name]).norm()) for name, value in model.state_dict().items()}
 
 
-TOWER, ITEMS = "item_tower.2.weight", "tables.embedding_bags.item_table.weight"
+TOWER, ITEMS = "item_tower.hidden.2.weight", "tables.embedding_bags.item_table.weight"
 
 
 def test_clipping_bounds_what_a_huge_loss_does() -> None:

@@ -32,7 +32,7 @@ NUM_EXAMPLES = SIZE * (SIZE // 2 - 2)
 def recipe() -> Recipe:
     overrides = {
         "model.embedding_dim": 16,
-        "model.hidden_dim": 16,
+        "model.tower_dim": 16,
         "training.num_workers": 2,
         "training.epochs": EPOCHS,
         "training.patience": 0,
