@@ -12,7 +12,7 @@ from cluster.lake import Lake
 from cluster.registry import Registry
 from models.errors import InputError
 from pipelines.evaluation.report import report
-from pipelines.learning.run_folder import run_uri
+from pipelines.learning.runs.run_folder import run_uri
 from pipelines.session import data_session
 
 

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _examples(args: argparse.Namespace) -> int:
-    from pipelines.learning.example_files import write_examples
+    from pipelines.learning.data.example_files import write_examples
 
     recipe = load_recipe(args.recipe, args.set)
     with data_session():

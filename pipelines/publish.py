@@ -9,7 +9,7 @@ from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from cluster.registry import Registry
 from pipelines.evaluation.report import report
-from pipelines.learning.run_folder import run_uri
+from pipelines.learning.runs.run_folder import run_uri
 from pipelines.session import data_session
 
 

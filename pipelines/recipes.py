@@ -21,7 +21,7 @@ from models.model_config import (
     SequenceConfig,
     TwoTowerConfig,
 )
-from pipelines.learning.split import SplitConfig
+from pipelines.learning.data.split import SplitConfig
 from pipelines.overrides import apply_overrides, unknown_key
 from pipelines.setting_checks import check_setting
 

@@ -11,13 +11,13 @@ from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from cluster.storage import join
 from models.errors import ConfigError, NotFoundError
-from pipelines.learning.run_folder import read_json, run_uri
+from pipelines.learning.runs.run_folder import read_json, run_uri
 from pipelines.overrides import apply_overrides
 from pipelines.recipes import RECIPES, Recipe, from_dict, load_recipe, to_dict
 from pipelines.session import data_session
 
 if TYPE_CHECKING:
-    from pipelines.learning.origin import Origin
+    from pipelines.learning.warm.origin import Origin
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,8 +59,8 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _origin(args: argparse.Namespace, recipe: Recipe, lake: Lake) -> Origin | None:
-    from pipelines.learning.origin import Origin
-    from pipelines.learning.refresh import last_run
+    from pipelines.learning.warm.origin import Origin
+    from pipelines.learning.warm.refresh import last_run
 
     if args.origin is None and args.since is None:
         return None
@@ -69,7 +69,7 @@ def _origin(args: argparse.Namespace, recipe: Recipe, lake: Lake) -> Origin | No
 
 
 def _begun(uri: str, overrides: Sequence[str]) -> Recipe:
-    from pipelines.learning.changes import change_settings
+    from pipelines.learning.runs.changes import change_settings
 
     config = read_json(uri, "config.json") or _before_refit(uri)
     if config is None:

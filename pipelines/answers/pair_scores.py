@@ -19,7 +19,7 @@ from models.user_state import UserState
 from pipelines.answers.bundle import recommender_at
 from pipelines.answers.parquet_out import write_parquet
 from pipelines.answers.states import states
-from pipelines.learning.sequences import sequences
+from pipelines.learning.data.sequences import sequences
 
 PART_ROWS = 2_000_000
 _USERS = 512

@@ -20,7 +20,7 @@ from models.user_state import UserState
 from pipelines.answers.bundle import recommender_at
 from pipelines.answers.parquet_out import write_parquet
 from pipelines.answers.states import states
-from pipelines.learning.sequences import sequences
+from pipelines.learning.data.sequences import sequences
 
 _BLOCK_USERS = 1_024
 RECOMMENDATIONS = pa.schema(

@@ -13,8 +13,8 @@ from ray.data import Dataset
 from models.events import EventType
 from models.user_state import HistoryEvent, UserState
 from models.vocabulary import hash_bucket
-from pipelines.learning.corpus import explode
-from pipelines.learning.split import TEST, VALIDATION, Split
+from pipelines.learning.data.corpus import explode
+from pipelines.learning.data.split import TEST, VALIDATION, Split
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLOCK_USERS = 512

@@ -21,15 +21,15 @@ from models.model_config import HybridConfig
 from models.retrievers.hybrid import FUSION_FILE, SOURCES_FOLDER, HybridRetriever, save_fusion
 from models.retrievers.loading import load_sources
 from models.tables import Table
-from pipelines.learning.corpus import Corpus
-from pipelines.learning.export import export, save_retrieval
+from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.fitting.item_texts import read_texts
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.refit import SELECTION, refitted
-from pipelines.learning.run_folder import FINISHED, read_json
+from pipelines.learning.runs.export import export, save_retrieval
+from pipelines.learning.runs.run_folder import FINISHED, read_json
 from pipelines.recipes import Recipe, load_recipe
 
 _CANDIDATES = 100

@@ -14,7 +14,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from models.contexts import ContextVocabulary
 from models.errors import ShoalError
 from models.model_config import TableSizes
-from pipelines.learning.checkpoint_folders import (
+from pipelines.learning.data.corpus import Corpus
+from pipelines.learning.engine.checkpoint_folders import (
     RUN_NAME,
     best_epoch,
     checkpoint_at,
@@ -22,16 +23,15 @@ from pipelines.learning.checkpoint_folders import (
     epochs_whole,
     storage_uri,
 )
-from pipelines.learning.corpus import Corpus
-from pipelines.learning.epoch_log import EpochLog, complete_records
-from pipelines.learning.export import export_net
-from pipelines.learning.loop import DATASET, LoopConfig, run_worker
+from pipelines.learning.engine.loop import DATASET, LoopConfig, run_worker
+from pipelines.learning.engine.stopping import DiskFull, causes, error_of, no_room
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import Known
 from pipelines.learning.preparing import Prepared
-from pipelines.learning.source import Source
-from pipelines.learning.stopping import DiskFull, causes, error_of, no_room
-from pipelines.learning.warm_start import write_warm_start
+from pipelines.learning.runs.epoch_log import EpochLog, complete_records
+from pipelines.learning.runs.export import export_net
+from pipelines.learning.warm.source import Source
+from pipelines.learning.warm.warm_start import write_warm_start
 from pipelines.recipes import Recipe
 
 

@@ -12,13 +12,13 @@ from cluster.console import say
 from cluster.lake import Lake
 from models.errors import InputError
 from models.model_config import RankerConfig
-from pipelines.learning.corpus import Corpus
-from pipelines.learning.encoding import encoded_sequences, in_order, order_of
-from pipelines.learning.examples import Order, examples_of, expand
+from pipelines.learning.data.corpus import Corpus
+from pipelines.learning.data.encoding import encoded_sequences, in_order, order_of
+from pipelines.learning.data.examples import Order, examples_of, expand
+from pipelines.learning.data.split import VALIDATION
+from pipelines.learning.impressions.ranking import held_out_impressions, prepare_ranking
 from pipelines.learning.objectives.objective import HeldOut
-from pipelines.learning.ranking import held_out_impressions, prepare_ranking
 from pipelines.learning.scaling import scaled
-from pipelines.learning.split import VALIDATION
 from pipelines.recipes import Recipe
 
 

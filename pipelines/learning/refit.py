@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.errors import NotFoundError
-from pipelines.learning.run_folder import read_json
+from pipelines.learning.runs.run_folder import read_json
 from pipelines.recipes import Recipe, from_dict
 
 SELECTION = "selection"

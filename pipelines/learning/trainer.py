@@ -12,17 +12,17 @@ from cluster.lake import Lake
 from cluster.storage import join
 from models.errors import ConfigError
 from models.model_config import FitConfig, HybridConfig
-from pipelines.learning.corpus import load_corpus
+from pipelines.learning.data.corpus import load_corpus
 from pipelines.learning.fitting.task import fit_in_task
 from pipelines.learning.fusing import train_hybrid
 from pipelines.learning.net_training import train_net
-from pipelines.learning.origin import ORIGIN, Origin, begun_from, describe_origin, refreshed, with_training_events
 from pipelines.learning.preparing import prepare
-from pipelines.learning.progress_bar import OnEpoch, following
 from pipelines.learning.refit import SELECTION, refitted, selecting, wants_refit
-from pipelines.learning.run_folder import FINISHED, begin, new_run_id, read_json, run_uri, write_json
+from pipelines.learning.runs.progress_bar import OnEpoch, following
+from pipelines.learning.runs.run_folder import FINISHED, begin, new_run_id, read_json, run_uri, write_json
 from pipelines.learning.scaling import as_before
-from pipelines.learning.source import read_source
+from pipelines.learning.warm.origin import ORIGIN, Origin, begun_from, describe_origin, refreshed, with_training_events
+from pipelines.learning.warm.source import read_source
 from pipelines.recipes import Recipe, to_dict
 
 

@@ -26,7 +26,7 @@ from torchrec.distributed.planner.types import (
 )
 
 from models.errors import ConfigError
-from pipelines.learning.sharding import NARROWEST, fused
+from pipelines.learning.engine.sharding import NARROWEST, fused
 from pipelines.planning.meta_nets import look_ups, meta_net, table_configs
 from pipelines.recipes import Recipe
 

@@ -21,9 +21,9 @@ from pipelines.evaluation.evaluation import Evaluation
 from pipelines.evaluation.labelled_pairs import read_labels, users_of
 from pipelines.evaluation.picture import picture
 from pipelines.evaluation.protocols import full_ranking, given_candidates, given_labels
-from pipelines.learning.corpus import split_of
-from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, VALIDATION, Split, SplitConfig
+from pipelines.learning.data.corpus import split_of
+from pipelines.learning.data.sequences import sequences
+from pipelines.learning.data.split import TEST, VALIDATION, Split, SplitConfig
 from pipelines.publication.assemble import Assembled, assemble
 from pipelines.publication.blend import fit_weight
 from pipelines.publication.gate import Verdict, judge

@@ -10,7 +10,7 @@ from cluster.lake import Lake
 from cluster.online_store import OnlineStore
 from cluster.registry import Registry
 from pipelines.ingestion.ingesting import IngestOptions, ingest
-from pipelines.learning.run_folder import stable_run_id
+from pipelines.learning.runs.run_folder import stable_run_id
 from pipelines.learning.trainer import train
 from pipelines.online.sink import sink
 from pipelines.online.warm import warm

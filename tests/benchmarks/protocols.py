@@ -23,9 +23,9 @@ from models.tables import Table
 from pipelines.evaluation.candidate_lists import bundle_scores, candidate_lists, measure_candidates, read_candidates
 from pipelines.evaluation.cases import EvaluationCase, evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle
-from pipelines.learning.corpus import split_of
-from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, SplitConfig
+from pipelines.learning.data.corpus import split_of
+from pipelines.learning.data.sequences import sequences
+from pipelines.learning.data.split import TEST, SplitConfig
 from tests.benchmarks.movielens import read_events, write_lake
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -23,12 +23,12 @@ from cluster.lake import Lake
 from models.item_table import SCHEMA, ItemTable
 from models.recommender import Recommender
 from pipelines.evaluation.cases import evaluation_cases
+from pipelines.learning.data.sequences import sequences
+from pipelines.learning.data.split import TEST, SplitConfig, resolve
 from pipelines.learning.fitting.als import scaled
 from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.item_texts import ItemTexts
 from pipelines.learning.fitting.material import Material
-from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, SplitConfig, resolve
 from pipelines.learning.trainer import train
 from pipelines.recipes import load_recipe
 from tests.benchmarks.movielens import read_events, write_lake

@@ -20,7 +20,7 @@ from models.catalogue import ITEMS
 from models.events import INTERACTIONS, EventType
 from models.exposures import EXPOSURES
 from models.tables import Table
-from pipelines.learning.impressions_evaluation import evaluate_impressions
+from pipelines.learning.impressions.evaluation import evaluate_impressions
 from pipelines.learning.trainer import train
 from pipelines.recipes import load_recipe
 

@@ -22,8 +22,8 @@ from models.tables import Table
 from pipelines.evaluation.cases import evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle, evaluate_popularity
 from pipelines.evaluation.report import table
-from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, Split
+from pipelines.learning.data.sequences import sequences
+from pipelines.learning.data.split import TEST, Split
 from pipelines.learning.trainer import train
 from pipelines.recipes import load_recipe
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from models.errors import ConfigError
-from pipelines.learning.changes import change_settings
-from pipelines.learning.checkpoint import PROGRESS
-from pipelines.learning.checkpoint_folders import checkpoint_folder
-from pipelines.learning.run_folder import begin, read_json, write_json
+from pipelines.learning.engine.checkpoint import PROGRESS
+from pipelines.learning.engine.checkpoint_folders import checkpoint_folder
+from pipelines.learning.runs.changes import change_settings
+from pipelines.learning.runs.run_folder import begin, read_json, write_json
 from pipelines.recipes import load_recipe, to_dict
 from pipelines.train import main
 

@@ -15,10 +15,10 @@ from scipy.sparse import csr_matrix
 
 from cluster.lake import Lake
 from models.item_table import ItemTable
-from pipelines.learning.corpus import Corpus
+from pipelines.learning.data.corpus import Corpus
+from pipelines.learning.data.split import TRAIN
 from pipelines.learning.fitting.item_texts import ItemTexts, read_texts
 from pipelines.learning.objectives.objective import HeldOut
-from pipelines.learning.split import TRAIN
 
 Block = dict[str, NDArray[Any]]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from ray.train import UserCallback
 
-from pipelines.learning.epoch_log import EpochLog
-from pipelines.learning.run_folder import write_live
+from pipelines.learning.runs.epoch_log import EpochLog
+from pipelines.learning.runs.run_folder import write_live
 
 _LIVE_EVERY_S = 1.0
 

@@ -10,13 +10,13 @@ from ray.exceptions import RayTaskError
 from ray.train import UserCallback
 
 from models.errors import ShoalError
-from pipelines.learning.corpus import Corpus
-from pipelines.learning.export import export, save_retrieval
+from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.material import make_material
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.preparing import Prepared
+from pipelines.learning.runs.export import export, save_retrieval
 from pipelines.recipes import Recipe
 
 

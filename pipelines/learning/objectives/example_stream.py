@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipelines.learning.examples import Block, Examples, examples_of, expanded, shuffled_batches
+from pipelines.learning.data.examples import Block, Examples, examples_of, expanded, shuffled_batches
 from pipelines.learning.objectives.objective import Batching, Expansion, Known
 
 

@@ -14,7 +14,7 @@ from models.features import Jagged
 from models.model_config import NeuralCFConfig
 from models.nets.jagged import to_kjt
 from models.nets.neu_mf import CANDIDATES, KEYS, USER, NeuMF, neu_mf_tables
-from pipelines.learning.examples import Examples
+from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.full_ranking import METRIC, ndcg_of_scores
 from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of

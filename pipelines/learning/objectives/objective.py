@@ -14,8 +14,8 @@ from torchrec import KeyedJaggedTensor
 
 from models.features import FeatureSpec, ItemFeatures
 from models.model_config import TableSizes
-from pipelines.learning.examples import Block, Examples, Order
-from pipelines.learning.ranking_facts import RankingFacts
+from pipelines.learning.data.examples import Block, Examples, Order
+from pipelines.learning.impressions.ranking_facts import RankingFacts
 
 
 @dataclass(frozen=True, slots=True)

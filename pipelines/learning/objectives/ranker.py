@@ -13,7 +13,7 @@ from models.features import dense_features, item_side, user_features
 from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, candidate_names, ranker_keys, ranker_tables
-from pipelines.learning.examples import Examples
+from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.heads import head_losses
 from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of

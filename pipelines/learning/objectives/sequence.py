@@ -16,10 +16,10 @@ from models.nets.jagged import to_kjt
 from models.nets.sampled_losses import gbce, shared_softmax
 from models.nets.sequence import KEYS, NEGATIVE, WINDOW, Packing, Sequence, item_table
 from models.packing import pack
-from pipelines.learning.examples import Block
+from pipelines.learning.data.examples import Block
+from pipelines.learning.data.windows import Windows, training_sequences, window_batches
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
 from pipelines.learning.objectives.objective import Batching, Expansion, HeldOut, Inputs, Known, device_of
-from pipelines.learning.windows import Windows, training_sequences, window_batches
 
 _USERS_AT_A_TIME = 512
 

@@ -15,7 +15,7 @@ from models.nets.embedding_tables import embedding_tables, lookup_keys
 from models.nets.jagged import to_kjt
 from models.nets.sampled_softmax import expected_counts, sampled_softmax
 from models.nets.two_tower import ITEM_SIDES, TwoTower
-from pipelines.learning.examples import Examples
+from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
 from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of

@@ -14,7 +14,7 @@ from models.recommender import Recommender
 from pipelines.answers.parquet_out import write_parquet
 from pipelines.answers.recommending import RECOMMENDATIONS, answer, read_users
 from pipelines.answers.states import states
-from pipelines.learning.sequences import SEQUENCE
+from pipelines.learning.data.sequences import SEQUENCE
 from tests.models.tiny_bundle import ITEMS, NOW, user, write_bundle
 
 

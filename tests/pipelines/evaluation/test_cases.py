@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from pipelines.evaluation.cases import EvaluationCase, cases_of, sample_cases
-from pipelines.learning.sequences import SEQUENCE
-from pipelines.learning.split import TEST, VALIDATION, Split
+from pipelines.learning.data.sequences import SEQUENCE
+from pipelines.learning.data.split import TEST, VALIDATION, Split
 
 
 def block(**items_by_user: str) -> pa.Table:

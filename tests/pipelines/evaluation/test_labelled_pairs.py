@@ -15,8 +15,8 @@ from models.recommender import Recommender
 from pipelines.evaluation.cases import users_before
 from pipelines.evaluation.labelled_pairs import LabelledPairs, measure_labels, read_labels, users_of
 from pipelines.evaluation.protocols import given_labels
-from pipelines.learning.sequences import SEQUENCE
-from pipelines.learning.split import TEST, Split
+from pipelines.learning.data.sequences import SEQUENCE
+from pipelines.learning.data.split import TEST, Split
 from tests.models.tiny_bundle import NOW, user, write_bundle
 
 LOGITS = {"a": math.log(3), "b": -math.log(3), "c": 0.0}

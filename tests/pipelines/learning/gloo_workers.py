@@ -18,12 +18,12 @@ from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backwa
 
 from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
-from pipelines.learning.checkpoint import Progress, Reader, save
-from pipelines.learning.examples import Examples, examples_of
+from pipelines.learning.data.examples import Examples, examples_of
+from pipelines.learning.engine.checkpoint import Progress, Reader, save
+from pipelines.learning.engine.optimizing import optimizer_of
+from pipelines.learning.engine.sharding import describe_plan, distribute, shard
 from pipelines.learning.objectives.objective import Known
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
-from pipelines.learning.optimizing import optimizer_of
-from pipelines.learning.sharding import describe_plan, distribute, shard
 from pipelines.recipes import OptimizerConfig, TrainingConfig
 
 NUM_ITEMS = 40

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.errors import BundleError
-from pipelines.learning.checkpoint import Progress, Reader
+from pipelines.learning.engine.checkpoint import Progress, Reader
 from tests.pipelines.learning.gloo_workers import BY_COLUMNS, EMBEDDING_DIM, NUM_ITEMS, Job, run_jobs
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.learning.counts_as_of import CountsAsOf, Periods
+from pipelines.learning.data.counts_as_of import CountsAsOf, Periods
 
 DAY_US = 86_400_000_000
 

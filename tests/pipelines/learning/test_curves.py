@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from pipelines.learning.curves import curves
-from pipelines.learning.records import Record, score_name
-from pipelines.learning.tensorboard_log import log_epoch
+from pipelines.learning.runs.curves import curves
+from pipelines.learning.runs.records import Record, score_name
+from pipelines.learning.runs.tensorboard_log import log_epoch
 
 RECORDS: list[Record] = [
     {"epoch": n, "loss": 1.0 / n, "ndcg@10": score, "samples": 9, "samples_per_s": 3.0, "seconds": 3.0}

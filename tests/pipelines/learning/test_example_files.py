@@ -16,8 +16,8 @@ from cluster.lake import Lake
 from models.errors import ConfigError
 from models.tables import Table
 from pipelines.examples import main
-from pipelines.learning.example_files import write_block, write_examples
-from pipelines.learning.split import TEST, TRAIN, VALIDATION
+from pipelines.learning.data.example_files import write_block, write_examples
+from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
 from pipelines.recipes import load_recipe
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipelines.learning.examples import Examples, Order, examples_of, expand, expanded, shuffled_batches
-from pipelines.learning.split import CONTEXT, TEST, TRAIN, VALIDATION
+from pipelines.learning.data.examples import Examples, Order, examples_of, expand, expanded, shuffled_batches
+from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION
 
 Sequence = list[tuple[int, int]]
 """(item row, label) of each event, oldest first; event n happens at n µs."""

@@ -19,9 +19,9 @@ from models.tables import Table
 from models.user_state import HistoryEvent, UserState
 from pipelines.evaluation.cases import evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle
-from pipelines.learning.run_folder import read_json
-from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, Split
+from pipelines.learning.data.sequences import sequences
+from pipelines.learning.data.split import TEST, Split
+from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.trainer import train
 from pipelines.recipes import load_recipe
 from tests.pipelines.learning.checkerboard import write_checkerboard

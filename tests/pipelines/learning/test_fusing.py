@@ -8,7 +8,7 @@ import pytest
 from models.errors import ConfigError
 from models.model_config import HybridConfig
 from models.retrievers.hybrid import HybridRetriever
-from pipelines.learning.examples import Examples
+from pipelines.learning.data.examples import Examples
 from pipelines.learning.fusing import learn_weights, source_recipe, validation_cases
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe, load_recipe

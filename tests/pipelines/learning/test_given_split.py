@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from models.errors import ConfigError, InputError
-from pipelines.learning.split import CONTEXT, TEST, TRAIN, VALIDATION, SplitConfig, resolve
+from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION, SplitConfig, resolve
 
 
 def labels(config: SplitConfig, items: str) -> list[int]:

@@ -10,9 +10,9 @@ from cluster.lake import Lake
 from cluster.registry import Registry
 from models.recommender import Recommender
 from pipelines.evaluation.cases import evaluation_cases
-from pipelines.learning.run_folder import read_json
-from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, Split
+from pipelines.learning.data.sequences import sequences
+from pipelines.learning.data.split import TEST, Split
+from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.trainer import TrainedRun, train
 from pipelines.publication.publish import publish
 from pipelines.recipes import load_recipe

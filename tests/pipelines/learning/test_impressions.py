@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from models.contexts import ContextVocabulary
 from models.features import FeatureSpec
 from models.vocabulary import Vocabulary
-from pipelines.learning.impressions import build
-from pipelines.learning.impressions_encoding import encode_impressions
-from pipelines.learning.impressions_examples import expand_impressions, expanded_impressions
-from pipelines.learning.split import TEST, TRAIN, VALIDATION, Split
+from pipelines.learning.data.split import TEST, TRAIN, VALIDATION, Split
+from pipelines.learning.impressions.encoding import encode_impressions
+from pipelines.learning.impressions.examples import expand_impressions, expanded_impressions
+from pipelines.learning.impressions.impressions import build
 from tests.pipelines.learning.impression_log import SECOND_US, START_US, event, exposure, log
 
 ALL = Split("none")

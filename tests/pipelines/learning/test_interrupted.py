@@ -14,11 +14,11 @@ from cluster.lake import Lake
 from models.errors import DiskFullError, DivergenceError, InputError
 from models.events import INTERACTIONS, EventType
 from models.tables import Table
-from pipelines.learning.changes import change_settings
-from pipelines.learning.checkpoint_folders import epochs_whole
-from pipelines.learning.origin import Origin
-from pipelines.learning.run_folder import read_json
+from pipelines.learning.engine.checkpoint_folders import epochs_whole
+from pipelines.learning.runs.changes import change_settings
+from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.trainer import train
+from pipelines.learning.warm.origin import Origin
 from pipelines.recipes import Recipe, load_recipe, to_dict
 from tests.pipelines.learning.checkerboard import SIZE, START, item, user, write_checkerboard
 from tests.pipelines.learning.failure_log import FailureLog

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.learning.optimizing import LearningRates, rate_share
-from pipelines.learning.pipeline import Step, Stepping, overlapped, plain
+from pipelines.learning.engine.optimizing import LearningRates, rate_share
+from pipelines.learning.engine.pipeline import Step, Stepping, overlapped, plain
 from pipelines.recipes import OptimizerConfig, TrainingConfig
 from tests.pipelines.learning.gloo_workers import CPU, examples, one_worker, sharded
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from models.features import FeatureSpec
 from models.vocabulary import Vocabulary
-from pipelines.learning.encoding import encode
-from pipelines.learning.examples import expand
-from pipelines.learning.sequences import build
-from pipelines.learning.split import Split
-from pipelines.learning.windows import training_sequences
+from pipelines.learning.data.encoding import encode
+from pipelines.learning.data.examples import expand
+from pipelines.learning.data.sequences import build
+from pipelines.learning.data.split import Split
+from pipelines.learning.data.windows import training_sequences
 
 ITEMS, USERS = Vocabulary([f"item-{n}" for n in range(6)]), Vocabulary(["ann", "bob"])
 SPEC = FeatureSpec(history_length=4)

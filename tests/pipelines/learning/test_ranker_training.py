@@ -14,7 +14,7 @@ from models.errors import InputError
 from models.events import INTERACTIONS, EventType
 from models.exposures import EXPOSURES
 from models.tables import Table
-from pipelines.learning.impressions_evaluation import evaluate_impressions
+from pipelines.learning.impressions.evaluation import evaluate_impressions
 from pipelines.learning.trainer import train
 from pipelines.recipes import Recipe, load_recipe
 

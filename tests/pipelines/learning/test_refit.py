@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import NotFoundError
 from pipelines.learning.refit import refitted, selecting, wants_refit
-from pipelines.learning.run_folder import write_json
+from pipelines.learning.runs.run_folder import write_json
 from pipelines.recipes import Recipe, load_recipe, to_dict
 
 

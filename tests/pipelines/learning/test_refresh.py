@@ -16,9 +16,9 @@ from cluster.lake import Lake
 from models.errors import ConfigError, InputError, NotFoundError
 from models.events import INTERACTIONS, EventType
 from models.tables import Table
-from pipelines.learning.refresh import RefreshSplit, fresh_events, last_run, refresh_split
-from pipelines.learning.run_folder import write_json
-from pipelines.learning.split import CONTEXT, TRAIN, Split
+from pipelines.learning.data.split import CONTEXT, TRAIN, Split
+from pipelines.learning.runs.run_folder import write_json
+from pipelines.learning.warm.refresh import RefreshSplit, fresh_events, last_run, refresh_split
 from pipelines.recipes import load_recipe, to_dict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from pipelines.learning.sequences import build
+from pipelines.learning.data.sequences import build
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events import EventType
-from pipelines.learning.split import CONTEXT, TEST, TRAIN, VALIDATION, Split, SplitConfig, resolve
+from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION, Split, SplitConfig, resolve
 
 LETTERS = {CONTEXT: ".", TRAIN: "t", VALIDATION: "v", TEST: "T"}
 

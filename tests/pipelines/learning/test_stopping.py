@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models.errors import DiskFullError, DivergenceError
-from pipelines.learning.agreement import Agreement, AllStop
-from pipelines.learning.checkpoint import Progress, Reader
-from pipelines.learning.checkpoint_folders import (
+from pipelines.learning.engine.agreement import Agreement, AllStop
+from pipelines.learning.engine.checkpoint import Progress, Reader
+from pipelines.learning.engine.checkpoint_folders import (
     best_epoch,
     checkpoint_at,
     checkpoint_folder,
@@ -19,11 +19,11 @@ from pipelines.learning.checkpoint_folders import (
     epochs_whole,
     remove,
 )
-from pipelines.learning.checkpoint_writing import write_checkpoint
-from pipelines.learning.epoch_log import complete_records
-from pipelines.learning.pipeline import Done
-from pipelines.learning.run_folder import read_json, write_json
-from pipelines.learning.stopping import DiskFull, Diverged, LossWatch, causes, error_of, first, no_room
+from pipelines.learning.engine.checkpoint_writing import write_checkpoint
+from pipelines.learning.engine.pipeline import Done
+from pipelines.learning.engine.stopping import DiskFull, Diverged, LossWatch, causes, error_of, first, no_room
+from pipelines.learning.runs.epoch_log import complete_records
+from pipelines.learning.runs.run_folder import read_json, write_json
 from pipelines.recipes import OptimizerConfig
 from tests.pipelines.learning.gloo_workers import one_worker, sharded
 from tests.pipelines.learning.small_disk import fill, small_disk

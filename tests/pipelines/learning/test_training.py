@@ -14,9 +14,9 @@ from cluster.lake import Lake
 from models.recommender import Recommender
 from pipelines.evaluation.cases import EvaluationCase, evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle, evaluate_popularity
-from pipelines.learning.run_folder import read_json
-from pipelines.learning.sequences import sequences
-from pipelines.learning.split import TEST, Split
+from pipelines.learning.data.sequences import sequences
+from pipelines.learning.data.split import TEST, Split
+from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.trainer import TrainedRun, train
 from pipelines.recipes import Recipe, load_recipe
 from tests.pipelines.learning.checkerboard import SIZE, item, user, write_checkerboard

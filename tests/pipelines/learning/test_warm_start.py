@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.errors import ConfigError
-from pipelines.learning.checkpoint import Progress, Reader, save
-from pipelines.learning.source import Source
-from pipelines.learning.warm_start import carry, rows_before, tally, warm_tensors, write_warm_start
+from pipelines.learning.engine.checkpoint import Progress, Reader, save
+from pipelines.learning.warm.source import Source
+from pipelines.learning.warm.warm_start import carry, rows_before, tally, warm_tensors, write_warm_start
 from pipelines.recipes import load_recipe
 from tests.pipelines.learning.gloo_workers import NUM_ITEMS, SIZES, examples, one_worker, sharded
 

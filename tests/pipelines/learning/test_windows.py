@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.learning.split import CONTEXT, TEST, TRAIN, VALIDATION
-from pipelines.learning.windows import Windows, training_sequences, window_batches
+from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION
+from pipelines.learning.data.windows import Windows, training_sequences, window_batches
 from tests.pipelines.learning.test_examples import Sequence, block, sequences
 
 

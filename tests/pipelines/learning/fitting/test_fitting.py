@@ -20,13 +20,13 @@ from models.recommender import Recommender
 from models.retrievers.content import load_content
 from models.retrievers.loading import INDEX_FILE
 from models.user_state import HistoryEvent, UserState
+from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION
 from pipelines.learning.fitting.als import scaled
 from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.item_knn import similar_items
 from pipelines.learning.fitting.item_texts import ItemTexts
 from pipelines.learning.fitting.material import Material, interaction_matrix, pairs_of
 from pipelines.learning.fitting.text_encoders import make_encoder
-from pipelines.learning.split import CONTEXT, TEST, TRAIN, VALIDATION
 from pipelines.recipes import load_recipe
 from tests.models.retrievers.user_batches import users
 from tests.pipelines.learning.checkerboard import SIZE, item, user

@@ -13,7 +13,7 @@ from models.nets.files import save_net
 from models.retrievers.exhaustive import ExhaustiveRetriever
 from models.retrievers.neural_cf import NEURAL_CF, NeuralCFScorer
 from models.seeds import generator
-from pipelines.learning.examples import Examples
+from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.neural_cf import NeuralCFObjective
 from pipelines.learning.objectives.objective import Known
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.features import FeatureSpec, item_features
 from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.seeds import generator
-from pipelines.learning.examples import Examples, examples_of
+from pipelines.learning.data.examples import Examples, examples_of
 from pipelines.learning.objectives.impression_ranker import ImpressionRankerObjective
 from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.objectives.ranker import logits_of

@@ -15,7 +15,7 @@ from models.model_config import SequenceConfig, TableSizes
 from models.nets.files import save_net
 from models.retrievers.sequence import SEQUENCE, SequenceEncoder
 from models.seeds import generator
-from pipelines.learning.examples import examples_of
+from pipelines.learning.data.examples import examples_of
 from pipelines.learning.objectives.objective import Batching, HeldOut, Known
 from pipelines.learning.objectives.sequence import SequenceObjective
 

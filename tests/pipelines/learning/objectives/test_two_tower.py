@@ -8,7 +8,7 @@ import torch
 from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
 from models.seeds import generator
-from pipelines.learning.examples import examples_of
+from pipelines.learning.data.examples import examples_of
 from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
 

@@ -1,0 +1,1 @@
+"""What a run learns from: the log as sequences, split, encoded, and cut into examples."""

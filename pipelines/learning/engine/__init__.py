@@ -1,0 +1,1 @@
+"""Training a net on several workers: shards, steps, checkpoints, and reasons to stop."""

@@ -1,0 +1,35 @@
+"""How workers stop together: collectives are entered by all or by none, so the reason of one is told to the others."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+
+from pipelines.learning.engine.stopping import Stopped, first
+
+
+class AllStop(Exception):
+    """Raised on every worker at the same point, once any of them has a reason to stop."""
+
+
+class Agreement:
+    """`reason`: this worker's, and after `AllStop` the first of all workers'."""
+
+    def __init__(self) -> None:
+        self.reason: Stopped | None = None
+
+    def note(self, reason: Stopped | None) -> None:
+        """Keep the first reason."""
+        self.reason = self.reason or reason
+
+    def anyone(self, here: bool) -> bool:
+        """Whether it is so on any worker; raises `AllStop` on all when one of them has a reason."""
+        told = torch.tensor([float(here), float(self.reason is not None)])
+        dist.all_reduce(told)
+        here_or_there, stopping = told.tolist()
+        if stopping:
+            found: list[Stopped | None] = [None] * dist.get_world_size()
+            dist.all_gather_object(found, self.reason)
+            self.reason = first(found)
+            raise AllStop
+        return bool(here_or_there)

@@ -1,0 +1,1 @@
+"""What a ranker learns from: what was shown, in which context, and how it was answered."""

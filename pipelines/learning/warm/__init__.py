@@ -1,0 +1,1 @@
+"""Runs that begin from an earlier one, and what is new since then."""

@@ -1,0 +1,120 @@
+"""An incremental run: train on what came after a finished run's snapshot of the lake, with whole histories.
+
+New events are found by file: those that the table has now and had not at the snapshot's version, less what was only
+rewritten from files that are gone since. So an event that arrives late is new whatever its time, and neither an
+erasure nor a compaction makes an old one new. Only those files are read for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import polars as pl
+
+from cluster.lake import Lake
+from cluster.lake_parts import Part, read_part
+from cluster.storage import Folder, join
+from models.errors import ConfigError, InputError, NotFoundError
+from models.tables import Table
+from pipelines.learning.data.split import CONTEXT, TRAIN, Split
+from pipelines.learning.runs.run_folder import read_json
+from pipelines.learning.scaling import as_before
+from pipelines.recipes import Recipe, from_dict
+
+_COLUMNS = ["user_id", "item_id", "timestamp"]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSplit(Split):
+    """The split as of now, in which a pair of user and item that was trained on before is CONTEXT.
+
+    What was trained on is what `earlier` trains on when it is shown only the events that are not among `fresh`, hashes
+    of new events. So what it had held out, and is held out no longer, is trained on too.
+    """
+
+    fresh: pl.Series | None = None
+    earlier: Split | None = None
+
+    def label(self, events: pl.DataFrame) -> pl.DataFrame:
+        """As `Split.label`."""
+        labelled = Split.label(self, events)
+        assert self.fresh is not None
+        assert self.earlier is not None
+        before = self.earlier.label(events.filter(~_key(pl.col("timestamp_us")).is_in(self.fresh.implode())))
+        trained = before.filter(pl.col("label") == TRAIN).select("user_id", "item_id", pl.lit(True).alias("_trained"))
+        marked = labelled.join(trained, on=["user_id", "item_id"], how="left", maintain_order="left")
+        again = pl.col("_trained").is_not_null() & (pl.col("label") == TRAIN)
+        context = pl.when(again).then(pl.lit(CONTEXT, pl.Int8)).otherwise("label").alias("label")
+        return marked.with_columns(context).drop("_trained")
+
+
+def refresh_split(now: Split, earlier: Split, fresh: pl.Series) -> RefreshSplit:
+    """`now` for a run that goes on from one whose split was `earlier`."""
+    return RefreshSplit(**{f.name: getattr(now, f.name) for f in fields(Split)}, fresh=fresh, earlier=earlier)
+
+
+def fresh_events(lake: Lake, versions: dict[str, int]) -> pl.Series:
+    """Hashes of the events that a pinned lake has and had not at `versions`; `InputError` when there is none."""
+    table = Table.INTERACTIONS
+    uri = lake.table_uri(table)
+    now = {part.path: part for part in lake.parts(table)}
+    then = {part.path: part for part in lake.pinned(versions).parts(table)}
+    added = [part for path, part in now.items() if path not in then]
+    gone = [part for path, part in then.items() if path not in now]
+    fresh = _hashes(uri, added)
+    if gone and len(fresh):
+        try:
+            fresh = fresh.filter(~fresh.is_in(_hashes(uri, gone).implode()))
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"the events of version {versions[table.value]} were rewritten and their old files vacuumed, so what "
+                "is new cannot be told. Train in full: leave out --since"
+            ) from error
+    if not len(fresh):
+        raise InputError(
+            f"the lake has no event that version {versions[table.value]} of its interactions had not. Ingest what is "
+            "new first (shoal ingest), or leave out --since"
+        )
+    return fresh
+
+
+def last_run(runs_uri: str, recipe: Recipe, lake: Lake) -> str:
+    """Address of the finished run of this recipe (its name, model and split) on the newest data of this lake."""
+    found = []
+    for name in Folder(runs_uri).names():
+        uri = join(runs_uri, name)
+        config, data = read_json(uri, "config.json"), read_json(uri, "data.json")
+        if config is None or data is None or data["lake"] != lake.uri:
+            continue
+        if _made_alike(from_dict(config), recipe) and Folder(uri).child("export").names():
+            found.append((data["versions"][Table.INTERACTIONS.value], name, uri))
+    if not found:
+        raise NotFoundError(
+            f"no run of recipe {recipe.name} with this model and split on lake {lake.uri} has finished in {runs_uri}. "
+            f"Train in full first: shoal train --recipe {recipe.name}"
+        )
+    return max(found)[2]
+
+
+def _made_alike(before: Recipe, recipe: Recipe) -> bool:
+    """True when one could go on from the other: a refit held out less, and open settings are as they were."""
+    now = as_before(recipe, before)
+    split = replace(before.split, validation=now.split.validation)
+    return (before.name, before.model, split) == (now.name, now.model, now.split)
+
+
+def _hashes(table_uri: str, parts: list[Part]) -> pl.Series:
+    read = [_hashed(pl.DataFrame(read_part(table_uri, part.path, _COLUMNS))) for part in parts]
+    return pl.concat(read) if read else pl.Series([], dtype=pl.UInt64)
+
+
+def _hashed(events: pl.DataFrame) -> pl.Series:
+    moment = pl.col("timestamp").dt.timestamp("us").fill_null(0).alias("timestamp_us")
+    ids = pl.col("user_id", "item_id").cast(pl.String)
+    return events.with_columns(ids, moment).select(_key(pl.col("timestamp_us")).alias("key"))["key"]
+
+
+def _key(moment: Any) -> Any:
+    """An event by user, item and moment (µs), as 64 bits."""
+    return pl.struct("user_id", "item_id", moment).hash(seed=1)
