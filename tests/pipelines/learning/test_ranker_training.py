@@ -1,4 +1,4 @@
-"""A ranker from exposures to export on Ray, two workers: what is clicked depends on the context alone."""
+"""A ranker from exposures to export on Ray: what is clicked depends on the context alone."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ def recipe(**changes: object) -> Recipe:
         "model.embedding_dim": 8,
         "model.hidden_dim": 16,
         "split.protocol": "time",
-        "training.epochs": 6,
+        "training.epochs": 4,
         "training.batch_size": 64,
+        "training.num_workers": 1,
         "optimizer.table_learning_rate": 0.2,
         "optimizer.dense_learning_rate": 0.01,
         **changes,

@@ -24,7 +24,7 @@ from tests.pipelines.learning.failure_log import FailureLog
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 10
+EPOCHS = 6
 NUM_EXAMPLES = SIZE * (SIZE // 2 - 2)
 """All clicks of a user but the last two: one validates, one tests."""
 
@@ -101,11 +101,9 @@ def test_the_run_folder_says_what_was_done(trained: TrainedRun) -> None:
     assert "item_table table_wise/fused" in (Path(trained.uri) / "sharding.txt").read_text()
 
 
-def test_a_seed_repeats_a_run_to_the_bit(trained: TrainedRun, lake: Lake) -> None:
-    assert weights(run(lake, "second")) == weights(trained)
-
-
-def test_a_killed_worker_is_replaced_and_the_run_ends_the_same(trained: TrainedRun, lake: Lake, tmp_path: Path) -> None:
+def test_a_seed_repeats_a_run_to_the_bit_though_a_worker_is_killed(
+    trained: TrainedRun, lake: Lake, tmp_path: Path
+) -> None:
     killed: list[int] = []
 
     def kill_one(epoch: dict[str, float]) -> None:
