@@ -43,7 +43,7 @@ class FeatureSpec:
     user_buckets: int = 16
     country_buckets: int = 64
     category_buckets: int = 256
-    version: int = 1
+    version: int = 2
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON."""

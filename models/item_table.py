@@ -63,7 +63,9 @@ class ItemTable:
         return [names or [] for names in self._table["categories"].to_pylist()]
 
     def features(self, spec: FeatureSpec) -> ItemFeatures:
-        """The nets' static item features."""
+        """The nets' static item features. Categories and tags share their buckets."""
+        tags = [[f"tag {name}" for name in names or []] for names in self._table["tags"].to_pylist()]
+        labels = [[*categories, *tagged] for categories, tagged in zip(self.categories, tags, strict=True)]
         days = self._table["released"].cast(pa.int32()).fill_null(-1).to_numpy().astype(np.int64)
         released_us = np.where(days >= 0, days * 86_400_000_000, -1)
-        return item_features(spec, self.categories, self.counts, released_us)
+        return item_features(spec, labels, self.counts, released_us)

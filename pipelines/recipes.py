@@ -108,7 +108,7 @@ def two_tower() -> Recipe:
         "two_tower",
         TwoTowerConfig(),
         features=FeatureSpec(history_length=0),
-        training=TrainingConfig(epochs=0, patience=3, refit=True),
+        training=TrainingConfig(epochs=0, patience=3, validation_users=10_000, refit=True),
     )
 
 
@@ -129,7 +129,7 @@ def als() -> Recipe:
         "als",
         AlsConfig(),
         features=FeatureSpec(history_length=1_000),
-        training=TrainingConfig(epochs=12, patience=3, cpus_per_worker=1.0, refit=True),
+        training=TrainingConfig(epochs=12, patience=3, cpus_per_worker=1.0, validation_users=10_000, refit=True),
     )
 
 

@@ -17,9 +17,10 @@ Space = dict[str, Any]
 
 
 def two_tower() -> Space:
-    """What moves the two-tower model most: temperature, learning rates, width and negatives."""
+    """What moves the two-tower model most: temperature, learning rates, width, and how much it knows of user ids."""
     return {
-        "model.embedding_dim": ray_tune.choice([32, 64, 96]),
+        "model.embedding_dim": ray_tune.choice([32, 64, 128]),
+        "model.unknown_share": ray_tune.uniform(0.25, 1.0),
         "model.temperature": ray_tune.loguniform(0.03, 0.3),
         "optimizer.table_learning_rate": ray_tune.loguniform(0.01, 0.3),
         "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 1e-2),

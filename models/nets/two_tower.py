@@ -1,11 +1,11 @@
 """Two towers: a user vector and an item vector whose inner product ranks the catalogue.
 
-The user is its id, country and pooled history over three horizons (all, recent, last); the item is its id and
-categories. History and items share one table, so an item learned as a target is known as history at once
+The user is its id, country and pooled history over three horizons (all, recent, last); the item is its id,
+categories and tags. History and items share one table, so an item learned as a target is known as history at once
 (Covington et al., 2016, section 3; Yi et al., 2019). Both sides are L2-normalised and scaled by the temperature.
 
 A side is the sum of its features, each weighed element by element (as SimpleX gates history and id: Mao et al., 2021,
-section 3.2), and, where `tower_dim` is given, what one hidden layer makes of them all. A weighted sum of embeddings
+section 3), and, where `tower_dim` is given, what one hidden layer makes of them all. A weighted sum of embeddings
 generalises where a perceptron learns the log by heart (Rendle et al., "Neural Collaborative Filtering vs. Matrix
 Factorization Revisited", 2020, section 4).
 """

@@ -92,7 +92,8 @@ def source_recipe(name: str, hybrid: Recipe) -> Recipe:
         country_buckets=hybrid.features.country_buckets,
         category_buckets=hybrid.features.category_buckets,
     )
-    training = replace(recipe.training, validation_users=hybrid.training.validation_users, refit=False)
+    validation_users = max(recipe.training.validation_users, hybrid.training.validation_users)
+    training = replace(recipe.training, validation_users=validation_users, refit=False)
     return replace(recipe, features=features, split=hybrid.split, seed=hybrid.seed, training=training)
 
 

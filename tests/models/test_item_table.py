@@ -1,0 +1,24 @@
+"""Items in row order, and what the nets know of them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from models.features import FeatureSpec
+from models.item_table import SCHEMA, ItemTable
+
+
+def test_categories_and_tags_are_told_apart() -> None:
+    rows = [
+        {"item_id": "a", "categories": ["space"], "tags": None, "num_interactions": 1},
+        {"item_id": "b", "categories": None, "tags": ["space"], "num_interactions": 0},
+        {"item_id": "c", "categories": ["space"], "tags": ["space", "far"], "num_interactions": 0},
+        {"item_id": "d", "categories": None, "tags": None, "num_interactions": 0},
+    ]
+    spec = FeatureSpec(category_buckets=1 << 20)
+    features = ItemTable(pa.Table.from_pylist(rows, schema=SCHEMA)).features(spec)
+    bounds = features.category_offsets
+    a, b, c, d = (set(features.category_values[bounds[i] : bounds[i + 1]].tolist()) for i in range(4))
+    assert (len(a), len(b), len(c), len(d)) == (1, 1, 3, 0)
+    assert not a & b
+    assert a | b < c
