@@ -123,7 +123,9 @@ def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[
             name=RUN_NAME,
             storage_path=storage_uri(uri),
             failure_config=FailureConfig(max_failures=training.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=3, checkpoint_score_attribute=loop.objective.metric),
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=3, checkpoint_score_attribute=loop.objective.metric if loop.held_out else None
+            ),
             callbacks=[EpochLog(uri), *callbacks],
         ),
     )

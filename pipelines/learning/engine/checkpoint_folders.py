@@ -39,7 +39,9 @@ def epochs_whole(run_uri: str) -> list[int]:
 def best_epoch(run_uri: str, metric: str) -> int | None:
     """Of the epochs kept, the first of the highest score; the newest when none scored; None when none is kept."""
     kept = epochs_whole(run_uri)
-    scores = {int(record["epoch"]): float(record[metric]) for record in read_json(run_uri, "metrics.json") or []}
+    scores = {
+        int(record["epoch"]): float(record.get(metric, 0.0)) for record in read_json(run_uri, "metrics.json") or []
+    }
     scored = [epoch for epoch in kept if scores.get(epoch, 0.0) > 0.0]  # not NaN either
     return max(scored, key=lambda epoch: (scores[epoch], -epoch)) if scored else next(iter(kept), None)
 

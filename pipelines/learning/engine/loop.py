@@ -122,14 +122,14 @@ class _Worker:
             steps_done=self._progress.steps_done + steps,
         )
         seconds = time.monotonic() - started
-        metrics = {"loss": loss, self._config.objective.metric: score}
+        scored = {self._config.objective.metric: score} if self._config.held_out else {}
         speed = {
             "samples": samples,
             "samples_per_s": samples / seconds,
             "seconds": seconds,
             "learning_rate_share": share,
         }
-        self._report({"epoch": epoch, **metrics, **speed})
+        self._report({"epoch": epoch, "loss": loss, **scored, **speed})
 
     def _epoch(self, epoch: int) -> tuple[float, int, int, float]:
         """Mean loss and number of examples over all workers, steps, and the last share of the full learning rates."""
