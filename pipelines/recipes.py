@@ -168,7 +168,11 @@ def hybrid() -> Recipe:
 def ranker() -> Recipe:
     """Ordering of candidates: what was shown and what was done with it, or events with sampled negatives."""
     return Recipe(
-        "ranker", RankerConfig(), training=TrainingConfig(epochs=2), optimizer=OptimizerConfig(table_learning_rate=0.03)
+        "ranker",
+        RankerConfig(),
+        features=FeatureSpec(history_length=0),
+        training=TrainingConfig(epochs=2),
+        optimizer=OptimizerConfig(table_learning_rate=0.03),
     )
 
 

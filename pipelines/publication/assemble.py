@@ -9,6 +9,7 @@ from typing import Any
 
 from cluster.storage import Folder
 from models.errors import ConfigError, NotFoundError
+from pipelines.learning.refit import SELECTION
 
 RANKER_FILES = ("ranker.json", "ranker.safetensors")
 
@@ -24,13 +25,17 @@ class Assembled:
 
 
 def assemble(retrieval_uri: str, ranker_uri: str | None, folder: Path) -> Assembled:
-    """Copy the runs' exports into `folder`; `NotFoundError` when a run has not finished."""
-    retrieval = Folder(retrieval_uri)
+    """Copy the runs' exports into `folder`; `NotFoundError` when a run has not finished.
+
+    A ranker's share is chosen on what validates. So beside a ranker stands what was learned before the refit, which saw
+    nothing of that.
+    """
+    retrieval = _before_refit(Folder(retrieval_uri)) if ranker_uri else Folder(retrieval_uri)
     _copy(retrieval, folder, _exported(retrieval))
     config = {"retrieval": _read_json(retrieval, "config.json")}
     recipe = str(config["retrieval"]["name"])
     if ranker_uri:
-        ranker = Folder(ranker_uri)
+        ranker = _before_refit(Folder(ranker_uri))
         _exported(ranker)
         _copy(ranker, folder, RANKER_FILES)
         config["ranker"] = _read_json(ranker, "config.json")
@@ -48,6 +53,12 @@ def _check_fit(retrieval: Folder, ranker: Folder, config: dict[str, Any]) -> Non
             f"runs {retrieval.uri} and {ranker.uri} do not fit: other {', '.join(different)}. "
             "Train both on one version of the lake with the same features and split."
         )
+
+
+def _before_refit(run: Folder) -> Folder:
+    """The run that was only to choose, where there is one."""
+    selection = run.child(SELECTION)
+    return selection if selection.child("export").files() else run
 
 
 def _exported(run: Folder) -> list[str]:

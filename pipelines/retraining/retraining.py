@@ -10,6 +10,7 @@ from cluster.lake import Lake
 from cluster.online_store import OnlineStore
 from cluster.registry import Registry
 from pipelines.ingestion.ingesting import IngestOptions, ingest
+from pipelines.learning.refit import selecting
 from pipelines.learning.runs.run_folder import stable_run_id
 from pipelines.learning.trainer import train
 from pipelines.online.sink import sink
@@ -37,6 +38,8 @@ def retrain(
     if sources:
         warm(lake, store)
     data = lake.pinned()
+    if ranker is not None:  # its share is chosen on what validates, which a refit would have seen
+        retrieval = selecting(retrieval)
     retrieval_run = train(retrieval, data, runs_uri, run_id=_attempt(retrieval, data))
     ranker_run = None
     if ranker is not None:  # it ranks what the retrieval run knows, and must not see what that one held out

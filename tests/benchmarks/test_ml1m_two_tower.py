@@ -53,7 +53,7 @@ def write_log(source: Path, lake: Lake) -> None:
 def test_two_tower_against_popularity(ray_session: None, shared_data: Path, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     write_log(shared_data / "ml-1m" / "sasrec" / "ml-1m.txt.gz", lake)
-    recipe = load_recipe("two_tower")
+    recipe = load_recipe("two_tower", ["training.epochs=3", "training.refit=false"])
     started = time.monotonic()
     run = train(recipe, lake, str(tmp_path / "runs"))
     seconds = time.monotonic() - started

@@ -48,6 +48,15 @@ def test_retrieval_alone_has_no_ranker(runs: tuple[str, str], tmp_path: Path) ->
     assert not set(RANKER_FILES) & {path.name for path in made.folder.iterdir()}
 
 
+def test_what_was_learned_before_a_refit_stands_beside_a_ranker(runs: tuple[str, str], tmp_path: Path) -> None:
+    selection = Path(runs[0]) / "selection"
+    shutil.copytree(runs[0], selection)
+    refit = {"name": "two_tower", **FITTING, "split": {"validation": False}}
+    (Path(runs[0]) / "config.json").write_text(json.dumps(refit))
+    assert assemble(*runs, tmp_path / "pair").config["retrieval"] == {"name": "two_tower", **FITTING}
+    assert assemble(runs[0], None, tmp_path / "alone").config["retrieval"] == refit
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_an_unfinished_run_is_no_bundle(runs: tuple[str, str], tmp_path: Path, which: int) -> None:
     shutil.rmtree(Path(runs[which]) / "export")
