@@ -11,7 +11,7 @@ _MANY_EXAMPLES = 400_000
 """From here on there is enough to learn wide vectors from."""
 _EXAMPLES_SEEN = 16_000_000
 """How many examples a net sees in all, unless it stops early: a small log needs more rounds for as many steps."""
-_EPOCHS = (10, 60)
+_FEWEST_EPOCHS, _FEWEST_OF_A_TRANSFORMER, _MOST_EPOCHS = 3, 10, 60
 _SEQUENCE_HISTORY, _SET_HISTORY = 50, 200
 """The newest events of a sequence say the most; of a set without times no event says more than another."""
 
@@ -38,7 +38,7 @@ def scaled(recipe: Recipe, num_examples: int, ordered: bool = True) -> Recipe:
     if not ordered:
         recipe = replace(recipe, features=replace(recipe.features, recent_length=0))
     if recipe.training.epochs == 0:
-        fewest, most = _EPOCHS
-        epochs = min(max(round(_EXAMPLES_SEEN / max(num_examples, 1)), fewest), most)
+        fewest = _FEWEST_OF_A_TRANSFORMER if isinstance(recipe.model, SequenceConfig) else _FEWEST_EPOCHS
+        epochs = min(max(round(_EXAMPLES_SEEN / max(num_examples, 1)), fewest), _MOST_EPOCHS)
         recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
     return recipe

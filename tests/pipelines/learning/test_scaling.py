@@ -30,6 +30,10 @@ def test_a_set_is_shown_as_a_whole(ordered: bool, lengths: tuple[int, int]) -> N
     assert (features.history_length, features.recent_length) == lengths
 
 
+def test_a_large_log_needs_few_rounds() -> None:
+    assert [scaled(load_recipe("two_tower"), n).training.epochs for n in (100_000_000, 1_000_000, 1_000)] == [3, 16, 60]
+
+
 def test_what_goes_on_keeps_what_was_chosen_before() -> None:
     before = scaled(load_recipe("sequence"), 1_000)
     assert as_before(load_recipe("sequence"), before).model == before.model
