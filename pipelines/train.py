@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
@@ -69,25 +70,21 @@ def _origin(args: argparse.Namespace, recipe: Recipe, lake: Lake) -> Origin | No
 
 
 def _begun(uri: str, overrides: Sequence[str]) -> Recipe:
+    """The recipe of a run that was interrupted, with the overrides; in `selection/` it still chose for how long."""
+    from pipelines.learning.refit import SELECTION
     from pipelines.learning.runs.changes import change_settings
 
-    config = read_json(uri, "config.json") or _before_refit(uri)
+    chosen = read_json(uri, "config.json") is not None
+    folder = uri if chosen else join(uri, SELECTION)
+    config = read_json(folder, "config.json")
     if config is None:
         raise NotFoundError(f"there is no run {uri}. Look in the folder of runs, or train a new one: shoal train")
-    if not overrides:
-        return from_dict(config)
-    # Through the recipe first: a setting that is newer than the run has its default.
-    changed = from_dict(apply_overrides(to_dict(from_dict(config)), overrides))
-    change_settings(uri, to_dict(changed))
-    return changed
-
-
-def _before_refit(uri: str) -> dict[str, Any] | None:
-    """The recipe of a run that was interrupted while it chose for how long to train."""
-    from pipelines.learning.refit import SELECTION
-
-    config: dict[str, Any] | None = read_json(join(uri, SELECTION), "config.json")
-    return config and {**config, "training": {**config["training"], "refit": True}}
+    recipe = from_dict(config)
+    if overrides:
+        # Through the recipe first: a setting that is newer than the run has its default.
+        recipe = from_dict(apply_overrides(to_dict(recipe), overrides))
+        change_settings(folder, to_dict(recipe))
+    return recipe if chosen else replace(recipe, training=replace(recipe.training, refit=True))
 
 
 if __name__ == "__main__":

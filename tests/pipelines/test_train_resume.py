@@ -10,10 +10,11 @@ import pytest
 from models.errors import ConfigError
 from pipelines.learning.engine.checkpoint import PROGRESS
 from pipelines.learning.engine.checkpoint_folders import checkpoint_folder
+from pipelines.learning.refit import selecting
 from pipelines.learning.runs.changes import change_settings
 from pipelines.learning.runs.run_folder import begin, read_json, write_json
-from pipelines.recipes import load_recipe, to_dict
-from pipelines.train import main
+from pipelines.recipes import from_dict, load_recipe, to_dict
+from pipelines.train import _begun, main
 
 DATA: dict[str, Any] = {"versions": {"interactions": 3}, "num_users": 5}
 
@@ -70,3 +71,11 @@ def test_what_the_weights_mean_may_not_change(tmp_path: Path, capsys: pytest.Cap
     assert main(["--runs", str(tmp_path), "--lake", str(tmp_path), "--resume", "mine", "--set", setting]) == 2
     assert "own recipe" in capsys.readouterr().err
     assert read_json(str(tmp_path / "mine"), "config.json") == before
+
+
+def test_a_run_that_still_chose_goes_on_choosing(tmp_path: Path) -> None:
+    begun = selecting(load_recipe("two_tower", ["model.embedding_dim=8"]))
+    write_json(str(tmp_path / "selection"), "config.json", to_dict(begun))
+    recipe = _begun(str(tmp_path), ["training.epochs=4"])
+    assert (recipe.model, recipe.training.epochs, recipe.training.refit) == (begun.model, 4, True)
+    assert selecting(recipe) == from_dict(read_json(str(tmp_path / "selection"), "config.json"))
