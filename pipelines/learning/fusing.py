@@ -38,8 +38,8 @@ _PENALTY = 1e-4
 _SHARED_FILES = ("items.parquet", "users.parquet", "popular.parquet")
 
 Train = Callable[..., Any]
-Cases = list[tuple[NDArray[np.float64], int]]
-"""For each validation user the features of their candidates, [num_candidates, num_features], and which is right."""
+Cases = list[tuple[NDArray[np.float64], int, float]]
+"""For each example the features of its candidates, [num_candidates, num_features], which is right, and its weight."""
 
 
 def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[UserCallback], train: Train) -> None:
@@ -106,13 +106,13 @@ def learn_weights(retriever: HybridRetriever, held_out: HeldOut) -> NDArray[np.f
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         total, slope = 0.0, np.zeros_like(weights)
-        for features, right in cases:
+        for features, right, weight in cases:
             logits = features @ weights
             chances = np.exp(logits - logits.max())
             chances /= chances.sum()
-            total -= float(np.log(chances[right] + 1e-300))
-            slope += chances @ features - features[right]
-        num = max(len(cases), 1)
+            total -= weight * float(np.log(chances[right] + 1e-300))
+            slope += weight * (chances @ features - features[right])
+        num = max(sum(weight for _, _, weight in cases), 1e-9)
         return total / num + _PENALTY * float(weights @ weights), slope / num + 2 * _PENALTY * weights
 
     start = np.ones(retriever.num_features)
@@ -126,8 +126,8 @@ def validation_cases(retriever: HybridRetriever, held_out: HeldOut) -> Cases:
     """Candidates of each user without the seen ones, the held-out item always among them."""
     cases: Cases = []
     for start in range(0, len(held_out.examples), _USERS_AT_A_TIME):
-        part = slice(start, start + _USERS_AT_A_TIME)
-        examples, seen = held_out.examples.take(part), held_out.seen[part]
+        part = held_out.take(slice(start, start + _USERS_AT_A_TIME))
+        examples, seen = part.examples, part.seen
         found = retriever.candidates(examples.users, _CANDIDATES + max(map(len, seen)))
         rows = [
             np.union1d(np.setdiff1d(items, barred), [target])
@@ -137,8 +137,8 @@ def validation_cases(retriever: HybridRetriever, held_out: HeldOut) -> Cases:
         features = retriever.features(examples.users, owner, np.concatenate(rows))
         parts = np.split(features, np.cumsum([len(r) for r in rows])[:-1])
         cases += [
-            (block, int(np.searchsorted(r, target)))
-            for block, r, target in zip(parts, rows, examples.items, strict=True)
+            (block, int(np.searchsorted(r, target)), float(weight))
+            for block, r, target, weight in zip(parts, rows, examples.items, part.weight_of(), strict=True)
         ]
     return cases
 

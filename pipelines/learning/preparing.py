@@ -21,6 +21,9 @@ from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.scaling import scaled
 from pipelines.recipes import Recipe
 
+_EXAMPLES_OF_A_USER = 5
+"""More of one user say little more, and rank the whole catalogue each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -58,23 +61,31 @@ def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
 
 
 def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
-    """Up to `validation_users` validation examples, with all the user had seen before each."""
-    if recipe.split.protocol == "none" or not recipe.split.validation or recipe.training.validation_users == 0:
+    """The validation examples of up to `validation_users` users, with all the user had seen before each."""
+    limit = recipe.training.validation_users
+    if recipe.split.protocol == "none" or not recipe.split.validation or limit == 0:
         return None
-    length, limit = recipe.features.history_length, recipe.training.validation_users
     columns: dict[str, list[Any]] = {}
     seen: list[Any] = []
+    weights: list[float] = []
+    num_users = 0
     for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
-        part = expand(block, length, VALIDATION, order)
-        for name, values in part.items():
-            columns.setdefault(name, []).append(values)
+        part = expand(block, recipe.features.history_length, VALIDATION, order)
+        kept: list[bool] = []
         for rows, labels in zip(block["item_rows"], block["labels"], strict=True):
-            for at in np.flatnonzero(labels == VALIDATION):
+            found = np.flatnonzero(labels == VALIDATION)
+            num_kept = min(len(found), _EXAMPLES_OF_A_USER) if num_users < limit else 0
+            num_users += num_kept > 0
+            kept += [n < num_kept for n in range(len(found))]
+            weights += [1.0 / num_kept] * num_kept
+            for at in found[:num_kept]:
                 before = rows[:at] if order == "time" else rows[labels < VALIDATION]
                 seen.append(before[before != rows[at]])
-        if len(seen) >= limit:
+        for name, values in part.items():
+            columns.setdefault(name, []).append(values[np.asarray(kept, bool)])
+        if num_users >= limit:
             break
-    if not columns:
+    if not seen:
         return None
     examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()})
-    return HeldOut(examples.take(slice(limit)), seen[:limit]) if len(examples) else None
+    return HeldOut(examples, seen, np.asarray(weights))

@@ -201,12 +201,13 @@ class _Worker:
         padded = (
             np.resize(mine, -(-total // self._world)) if len(mine) else np.zeros(-(-total // self._world), np.int64)
         )
-        part = HeldOut(held_out.examples.take(padded), [held_out.seen[i] for i in padded])
+        part = held_out.take(padded)
         scores = self._config.objective.scores(
             self._model.module, part, generator(self._recipe.seed, "validation", epoch)
         )
-        score, count = self._sum(float(scores[: len(mine)].sum()), len(mine))
-        return score / count
+        weights = part.weight_of()[: len(mine)]
+        score, weight = self._sum(float(weights @ scores[: len(mine)]), float(weights.sum()))
+        return score / weight
 
     def _report(self, metrics: dict[str, float]) -> None:
         write_checkpoint(

@@ -37,7 +37,7 @@ def test_content_that_does_not_help_still_answers_where_nothing_is_known() -> No
 
 def test_candidates_hold_the_target_and_nothing_seen() -> None:
     hybrid = HybridRetriever([source("als", 1.0, [0, 1, 2])], COUNTS)
-    for features, right in validation_cases(hybrid, held_out(target=7)):
+    for features, right, _ in validation_cases(hybrid, held_out(target=7)):
         assert len(features) == 5  # eight items, three of them seen
         assert right == 4
 
