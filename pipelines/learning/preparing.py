@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from ray.data import Dataset
 
 from cluster.console import say
@@ -14,7 +15,7 @@ from models.errors import InputError
 from models.model_config import RankerConfig
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.encoding import encoded_sequences, in_order, order_of
-from pipelines.learning.data.examples import Order, examples_of, expand
+from pipelines.learning.data.examples import Block, Order, examples_of, expand
 from pipelines.learning.data.split import VALIDATION
 from pipelines.learning.impressions.ranking import held_out_impressions, prepare_ranking
 from pipelines.learning.objectives.objective import HeldOut
@@ -62,30 +63,40 @@ def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
 
 def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
     """The validation examples of up to `validation_users` users, with all the user had seen before each."""
-    limit = recipe.training.validation_users
-    if recipe.split.protocol == "none" or not recipe.split.validation or limit == 0:
+    room = recipe.training.validation_users
+    if recipe.split.protocol == "none" or not recipe.split.validation or room == 0:
         return None
     columns: dict[str, list[Any]] = {}
     seen: list[Any] = []
     weights: list[float] = []
-    num_users = 0
     for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
-        part = expand(block, recipe.features.history_length, VALIDATION, order)
-        kept: list[bool] = []
-        for rows, labels in zip(block["item_rows"], block["labels"], strict=True):
-            found = np.flatnonzero(labels == VALIDATION)
-            num_kept = min(len(found), _EXAMPLES_OF_A_USER) if num_users < limit else 0
-            num_users += num_kept > 0
-            kept += [n < num_kept for n in range(len(found))]
-            weights += [1.0 / num_kept] * num_kept
-            for at in found[:num_kept]:
-                before = rows[:at] if order == "time" else rows[labels < VALIDATION]
-                seen.append(before[before != rows[at]])
-        for name, values in part.items():
-            columns.setdefault(name, []).append(values[np.asarray(kept, bool)])
-        if num_users >= limit:
+        kept, weights_here, seen_here = validating(block, order, room)
+        for name, values in expand(block, recipe.features.history_length, VALIDATION, order).items():
+            columns.setdefault(name, []).append(values[kept])
+        weights, seen = weights + weights_here, seen + seen_here
+        room -= round(sum(weights_here))  # the examples of a user weigh 1 in all
+        if room == 0:
             break
     if not seen:
         return None
     examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()})
     return HeldOut(examples, seen, np.asarray(weights))
+
+
+def validating(block: Block, order: Order, room: int) -> tuple[NDArray[np.bool_], list[float], list[NDArray[np.int32]]]:
+    """Which of a block's validation examples are kept, of no more than `room` users; the weight of each that is, and
+    the items that it is not ranked against.
+    """
+    kept: list[bool] = []
+    weights: list[float] = []
+    seen: list[NDArray[np.int32]] = []
+    for rows, labels in zip(block["item_rows"], block["labels"], strict=True):
+        found = np.flatnonzero(labels == VALIDATION)
+        mine = found[:_EXAMPLES_OF_A_USER] if room else found[:0]
+        room -= len(mine) > 0
+        kept += [n < len(mine) for n in range(len(found))]
+        for at in mine:
+            before = rows[:at] if order == "time" else rows[labels < VALIDATION]
+            seen.append(before[before != rows[at]])
+            weights.append(1.0 / len(mine))
+    return np.asarray(kept, bool), weights, seen
