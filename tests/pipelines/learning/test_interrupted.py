@@ -37,6 +37,7 @@ def recipe(epochs: int, *overrides: str) -> Recipe:
         "training.batch_size=8",
         "training.patience=0",
         "training.refit=false",
+        "features.history_length=50",
     ]
     return load_recipe("two_tower", [*small, f"training.epochs={epochs}", *overrides])
 

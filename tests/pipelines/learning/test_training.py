@@ -31,6 +31,7 @@ NUM_EXAMPLES = SIZE * (SIZE // 2 - 2)
 
 def recipe() -> Recipe:
     overrides = {
+        "features.history_length": 50,
         "model.embedding_dim": 16,
         "model.tower_dim": 16,
         "training.num_workers": 2,
