@@ -124,7 +124,7 @@ def _negatives(folder: Path) -> dict[str, tuple[str, list[str]]]:
 
 
 def _write_split(folder: Path, tested: dict[str, tuple[str, list[str]]], target: Path) -> None:
-    pairs = pl.DataFrame({"user_id": tested, "item_id": [item for item, _ in tested.values()]})
+    pairs = pl.DataFrame({"user_id": list(tested), "item_id": [item for item, _ in tested.values()]})
     others = read_events(folder).join(pairs, on=["user_id", "item_id"], how="anti").sort("user_id", "position")
     newest = others.group_by("user_id", maintain_order=True).agg(pl.col("item_id").last())
     parts = [part.with_columns(pl.lit(name).alias("part")) for part, name in ((pairs, "test"), (newest, "validation"))]
