@@ -7,14 +7,16 @@ from typing import Any
 
 import ray
 from ray import tune as ray_tune
-from ray.tune.integration.ray_train import TuneReportCallback
 
 from cluster.lake import Lake
 from pipelines.learning.refit import selecting
+from pipelines.learning.runs.run_folder import read_json, run_uri
 from pipelines.learning.trainer import train
 from pipelines.overrides import apply_overrides
 from pipelines.recipes import Recipe, from_dict, to_dict
 from pipelines.session import data_session
+
+_LOOK_EVERY_S = 1.0
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
@@ -24,22 +26,25 @@ def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
 
 
 def run_trial(settings: dict[str, Any], run: str, recipe: Recipe, lake_uri: str, runs_uri: str) -> None:
-    """Train run `run`, or go on with it; every epoch's metrics go to Ray Tune.
+    """Train run `run`, or go on with it; every epoch's metrics go to Ray Tune. `runs_uri` is absolute.
 
     A trial's placement group would catch every task of the training, which needs far more than the trial itself.
-    Training therefore runs in a task of its own outside the group, and dies with the trial that waits for it.
+    Training therefore runs in a task of its own outside the group, and dies with the trial that waits for it. Its
+    epochs are read from the run's folder: this thread alone reports, since Ray Tune waits for ever when two do.
     """
-    work = _train.options(scheduling_strategy="DEFAULT")
-    epochs = ray.get(work.remote(with_settings(recipe, settings), lake_uri, runs_uri, run, TuneReportCallback()))
-    # Epochs told already are told again, which changes nothing. Those of a model that is fitted in one go, or from
-    # before the sweep was killed, are told here alone.
-    for metrics in epochs:
-        ray_tune.report(metrics)
+    work = _train.options(scheduling_strategy="DEFAULT").remote(
+        with_settings(recipe, settings), lake_uri, runs_uri, run
+    )
+    told, ended = 0, False
+    while not ended:
+        ended = bool(ray.wait([work], timeout=_LOOK_EVERY_S)[0])
+        epochs = ray.get(work) if ended else read_json(run_uri(runs_uri, run), "metrics.json") or []
+        for metrics in epochs[told:]:
+            ray_tune.report(metrics)
+        told = max(told, len(epochs))
 
 
 @ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
-def _train(
-    recipe: Recipe, lake_uri: str, runs_uri: str, run: str, report: TuneReportCallback
-) -> list[dict[str, float]]:
+def _train(recipe: Recipe, lake_uri: str, runs_uri: str, run: str) -> list[dict[str, float]]:
     with data_session():
-        return train(selecting(recipe), Lake(lake_uri), runs_uri, run_id=run, callbacks=[report]).epochs
+        return train(selecting(recipe), Lake(lake_uri), runs_uri, run_id=run).epochs
