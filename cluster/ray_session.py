@@ -13,7 +13,7 @@ CODE_ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_CPUS = 4
 """Logical CPUs of a local session: two training workers, data tasks and Serve replicas share the real ones."""
 _OBJECT_STORE_BYTES = 512 << 20
-_PRIVATE = {"idle_worker_killing_time_threshold_ms": 300_000}
+_KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 300_000}
 """A worker process costs seconds to start, and each step of a pipeline wants some: a private session keeps them."""
 
 
@@ -40,7 +40,7 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
             logging_level="warning",
             runtime_env=_worker_env(),
             _node_ip_address="127.0.0.1",
-            _system_config=_PRIVATE,
+            _system_config=_KEEP_WORKERS,
         )
     try:
         yield

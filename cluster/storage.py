@@ -32,6 +32,11 @@ def filesystem(uri: str, settings: Settings | None = None) -> tuple[fsspec.Abstr
     return s3fs.S3FileSystem(**options), uri.removeprefix("s3://")
 
 
+def absolute(uri: str) -> str:
+    """An absolute path for a local folder, the address for any other: the same place from every working directory."""
+    return filesystem(uri)[1] if is_local(uri) else uri
+
+
 def delta_options(uri: str, settings: Settings | None = None) -> dict[str, str] | None:
     """Storage options for a Delta table at `uri`; None for a local folder."""
     if is_local(uri):

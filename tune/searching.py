@@ -10,10 +10,9 @@ from typing import Any
 import ray
 
 from cluster.lake import Lake
-from cluster.storage import Folder
+from cluster.storage import Folder, absolute
 from models.errors import ConfigError, ShoalError
 from models.tables import Table
-from pipelines.learning.engine.checkpoint_folders import filesystem_path
 from pipelines.learning.scaling import scaled
 from pipelines.recipes import Recipe, from_dict, to_dict
 from tune import plan as plans
@@ -76,7 +75,7 @@ def sweep(plan: Plan, lake: Lake, runs_uri: str, concurrency: int) -> SweepResul
             f"sweep {plan.name!r} has begun {begun} trials; --samples {plan.samples} is fewer. Leave it out."
         )
     plans.write(folder, plan)
-    objective = partial(run_trial, recipe=recipe, lake_uri=lake.uri, runs_uri=filesystem_path(runs_uri))
+    objective = partial(run_trial, recipe=recipe, lake_uri=lake.uri, runs_uri=absolute(runs_uri))
     run_trials(objective, space, plan, folder, concurrency, _TRIAL_CPUS)
     return conclude(plan, space, recipe, folder)
 

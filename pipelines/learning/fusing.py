@@ -17,11 +17,11 @@ from cluster.console import say
 from cluster.lake import Lake
 from cluster.storage import Folder, join
 from models.errors import ConfigError
+from models.item_table import ItemTable
 from models.model_config import HybridConfig
 from models.retrievers.hybrid import FUSION_FILE, SOURCES_FOLDER, HybridRetriever, save_fusion
 from models.retrievers.loading import load_sources
 from models.tables import Table
-from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.fitting.item_texts import read_texts
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
@@ -29,7 +29,7 @@ from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.refit import SELECTION, refitted
 from pipelines.learning.runs.export import export, save_retrieval
-from pipelines.learning.runs.run_folder import FINISHED, read_json
+from pipelines.learning.runs.run_folder import read_json
 from pipelines.recipes import Recipe, load_recipe
 
 _CANDIDATES = 100
@@ -46,13 +46,13 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
     """Train the sources as runs below this one, so that what was done of them is kept, and write `export/`."""
     recipe, corpus, held_out = prepared.recipe, prepared.corpus, prepared.held_out
     assert isinstance(recipe.model, HybridConfig)
-    chosen = join(uri, SELECTION) if held_out is None else None
-    if chosen is not None and read_json(chosen, FINISHED) is None:
+    if held_out is not None:
+        names = recipe.model.sources or default_sources(corpus.ordered, corpus.items, lake)
+        sources = {name: source_recipe(name, recipe) for name in names}
+    elif (fusion := read_json(join(uri, SELECTION, "export"), FUSION_FILE)) is not None:
+        sources = {name: refitted(join(uri, SELECTION, "sources", name)) for name in fusion["sources"]}
+    else:
         raise ConfigError("a hybrid learns its weights on validation users, and there are none. Use another split.")
-    sources = {
-        name: refitted(join(chosen, "sources", name)) if chosen else source_recipe(name, recipe)
-        for name in recipe.model.sources or default_sources(corpus, lake)
-    }
     runs = {name: train(source, lake, join(uri, "sources"), run_id=name).uri for name, source in sources.items()}
     started = time.monotonic()
 
@@ -62,7 +62,7 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
         save_retrieval(out, recipe, corpus)
         reporter, retriever = RunReporter(uri, callbacks), HybridRetriever(*load_sources(out, list(runs), corpus.items))
         if held_out is None:
-            save_fusion(out, list(runs), read_json(join(uri, SELECTION, "export"), FUSION_FILE)["weights"])
+            save_fusion(out, list(runs), fusion["weights"])
             reporter.record(1, 0, time.monotonic() - started)
             return
         weights = learn_weights(retriever, held_out)
@@ -74,10 +74,10 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
     export(uri, write)
 
 
-def default_sources(corpus: Corpus, lake: Lake) -> tuple[str, ...]:
+def default_sources(ordered: bool, items: ItemTable, lake: Lake) -> tuple[str, ...]:
     """Every recipe that the data has something for: sequences need an order, content needs texts."""
-    nets = ("sequence",) if corpus.ordered else ("two_tower",)
-    texts = lake.exists(Table.ITEMS) and any(read_texts(lake, corpus.items).sentences())
+    nets = ("sequence",) if ordered else ("two_tower",)
+    texts = lake.exists(Table.ITEMS) and any(read_texts(lake, items).sentences())
     return (*nets, "als", "item_knn", *(("content",) if texts else ()))
 
 

@@ -73,7 +73,8 @@ def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
         kept, weights_here, seen_here = validating(block, order, room)
         for name, values in expand(block, recipe.features.history_length, VALIDATION, order).items():
             columns.setdefault(name, []).append(values[kept])
-        weights, seen = weights + weights_here, seen + seen_here
+        weights.extend(weights_here)
+        seen.extend(seen_here)
         room -= round(sum(weights_here))  # the examples of a user weigh 1 in all
         if room == 0:
             break

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.errors import NotFoundError
+from pipelines.learning.runs.records import best_of
 from pipelines.learning.runs.run_folder import read_json
 from pipelines.recipes import Recipe, from_dict
 
@@ -32,7 +33,8 @@ def refitted(chosen_uri: str) -> Recipe:
     if config is None:
         raise NotFoundError(f"there is no finished run {chosen_uri} to refit. Train again under a new run id.")
     chosen = from_dict(config)
-    scores = {int(record["epoch"]): record.get(chosen.metric, 0.0) for record in read_json(chosen_uri, "metrics.json")}
-    best = max(scores, key=lambda epoch: (scores[epoch], -epoch if scores[epoch] else epoch))
+    records = read_json(chosen_uri, "metrics.json")
+    best = best_of([int(record["epoch"]) for record in reversed(records)], records, chosen.metric)
+    assert best is not None  # a run without an epoch has not finished
     training = replace(chosen.training, epochs=best, patience=0, refit=False)
     return replace(chosen, training=training, split=replace(chosen.split, validation=False))

@@ -58,12 +58,12 @@ def train(
     selection = join(uri, SELECTION)
     begun = read_json(uri, "data.json") or read_json(selection, "data.json")
     pinned = lake.pinned(begun["versions"] if begun else None)
-    if wants_refit(recipe) and origin is None and begun_from(uri) is None:
+    origin = begun_from(uri) or origin
+    if wants_refit(recipe) and origin is None:
         train(selecting(recipe), pinned, uri, run_id=SELECTION, on_epoch=on_epoch, callbacks=callbacks)
         recipe = refitted(selection)
         say(f"{recipe.name}: once more on the validation events too, {recipe.training.epochs} epochs")
     say(f"{recipe.name}: reading the lake")
-    origin = begun_from(uri) or origin
     if origin and isinstance(recipe.model, FitConfig):
         raise ConfigError(f"{recipe.name} is made anew each time. Leave out --from and --since.")
     source = read_source(origin.uri, recipe) if origin else None

@@ -6,8 +6,9 @@ import json
 
 import ray.train
 
-from cluster.storage import Folder, filesystem, join
+from cluster.storage import Folder, absolute, filesystem, join
 from pipelines.learning.engine.checkpoint import PROGRESS
+from pipelines.learning.runs.records import best_of
 from pipelines.learning.runs.run_folder import read_json
 
 RUN_NAME = "run"
@@ -38,22 +39,12 @@ def epochs_whole(run_uri: str) -> list[int]:
 
 def best_epoch(run_uri: str, metric: str) -> int | None:
     """Of the epochs kept, the first of the highest score; the newest when none scored; None when none is kept."""
-    kept = epochs_whole(run_uri)
-    scores = {
-        int(record["epoch"]): float(record.get(metric, 0.0)) for record in read_json(run_uri, "metrics.json") or []
-    }
-    scored = [epoch for epoch in kept if scores.get(epoch, 0.0) > 0.0]  # not NaN either
-    return max(scored, key=lambda epoch: (scores[epoch], -epoch)) if scored else next(iter(kept), None)
+    return best_of(epochs_whole(run_uri), read_json(run_uri, "metrics.json") or [], metric)
 
 
 def checkpoint_at(run_uri: str, epoch: int) -> ray.train.Checkpoint:
     """The checkpoint after an epoch."""
-    return ray.train.Checkpoint(filesystem_path(checkpoint_folder(run_uri, epoch).uri))
-
-
-def filesystem_path(uri: str) -> str:
-    """An absolute path for a local folder, the address for any other."""
-    return uri if "://" in uri and not uri.startswith("file://") else filesystem(uri)[1]
+    return ray.train.Checkpoint(absolute(checkpoint_folder(run_uri, epoch).uri))
 
 
 def remove(folder: Folder) -> None:

@@ -16,13 +16,13 @@ from ray.train import CheckpointUploadMode
 from torchrec.distributed import DistributedModelParallel
 
 from cluster.console import say
-from cluster.storage import Folder
+from cluster.storage import Folder, absolute
 from models.errors import BundleError
 from models.seeds import derive_seed, generator
 from pipelines.learning.engine import checkpoint
 from pipelines.learning.engine.agreement import Agreement, AllStop
 from pipelines.learning.engine.checkpoint import Progress
-from pipelines.learning.engine.checkpoint_folders import checkpoint_at, checkpoint_name, epochs_whole, filesystem_path
+from pipelines.learning.engine.checkpoint_folders import checkpoint_at, checkpoint_name, epochs_whole
 from pipelines.learning.engine.checkpoint_writing import write_checkpoint
 from pipelines.learning.engine.optimizing import LearningRates, optimizer_of
 from pipelines.learning.engine.pipeline import Step, Stepping, steps_of
@@ -93,7 +93,7 @@ class _Worker:
                 self._progress = reader.progress
                 return
         if self._config.warm_start_uri:
-            warm = ray.train.Checkpoint(filesystem_path(self._config.warm_start_uri))
+            warm = ray.train.Checkpoint(absolute(self._config.warm_start_uri))
             with warm.as_directory() as folder:
                 checkpoint.Reader(Path(folder)).restore(self._model, self._optimizer, all_states=False)
 

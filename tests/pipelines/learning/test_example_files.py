@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,14 +18,8 @@ from pipelines.examples import main
 from pipelines.learning.data.example_files import write_block, write_examples
 from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
 from pipelines.recipes import load_recipe
+from tests.pipelines.learning.blocks import lists
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
-
-
-def lists(*values: list[int]) -> Any:
-    made = np.empty(len(values), object)
-    made[:] = [np.asarray(part) for part in values]
-    return made
-
 
 BLOCK = {
     "user_row": np.asarray([4, 7]),

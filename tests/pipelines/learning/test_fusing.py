@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from cluster.lake import Lake
+from models.catalogue import ITEMS
 from models.errors import ConfigError
+from models.item_table import SCHEMA, ItemTable
 from models.model_config import HybridConfig
 from models.retrievers.hybrid import HybridRetriever
+from models.tables import Table
 from pipelines.learning.data.examples import Examples
-from pipelines.learning.fusing import learn_weights, source_recipe, validation_cases
+from pipelines.learning.fusing import default_sources, learn_weights, source_recipe, validation_cases
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe, load_recipe
 from tests.models.retrievers.test_hybrid import COUNTS, source, users
@@ -26,6 +34,37 @@ def test_the_source_that_is_right_gets_the_weight() -> None:
     weights = learn_weights(HybridRetriever([right, wrong], COUNTS), held_out(target=0))
     assert weights[0] > 1.0
     assert weights[1] == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("weights", "first"), [([1.0, 0.1], True), ([0.1, 1.0], False)])
+def test_an_example_counts_what_it_weighs(weights: list[float], first: bool) -> None:
+    sources = [source("als", 1.0, [0, 1, 2]), source("sequence", 1.0, [2, 1, 0])]
+    one, other = held_out(target=0, num=1), held_out(target=2, num=1)
+    both = HeldOut(
+        Examples(users([3, 4, 5], [3, 4, 5]), np.asarray([0, 2])), one.seen + other.seen, np.asarray(weights)
+    )
+    als, sequence = learn_weights(HybridRetriever(sources, COUNTS), both)[:2]
+    assert (als > sequence) == first
+
+
+@pytest.mark.parametrize(
+    ("ordered", "title", "expected"),
+    [
+        (True, "A lamp", ("sequence", "als", "item_knn", "content")),
+        (False, "A lamp", ("two_tower", "als", "item_knn", "content")),
+        (False, None, ("two_tower", "als", "item_knn")),
+    ],
+)
+def test_default_sources_are_those_that_the_data_has_something_for(
+    tmp_path: Path, ordered: bool, title: str | None, expected: tuple[str, ...]
+) -> None:
+    lake = Lake(str(tmp_path))
+    row = {"item_id": "a", "title": title, "num_interactions": 1}
+    items = ItemTable(pa.Table.from_pylist([row], schema=SCHEMA))
+    assert default_sources(ordered, items, lake) == expected[:3]  # no table of items at all
+    catalogue = {"item_id": "a", "title": title, "updated_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    lake.append(Table.ITEMS, pa.Table.from_pylist([catalogue], schema=ITEMS))
+    assert default_sources(ordered, items, lake) == expected
 
 
 def test_content_that_does_not_help_still_answers_where_nothing_is_known() -> None:

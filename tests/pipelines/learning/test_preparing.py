@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
 from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
 from pipelines.learning.preparing import validating
-
-
-def lists(*values: list[int]) -> Any:
-    made = np.empty(len(values), object)
-    made[:] = [np.asarray(part) for part in values]
-    return made
-
+from tests.pipelines.learning.blocks import lists
 
 BLOCK = {
     "item_rows": lists([1, 2, 3, 4], [5], [6, *range(10, 17)], [7, 7]),
