@@ -122,16 +122,3 @@ def test_from_lake_to_the_best_recipe(ray_session: None, tmp_path: Path, capsys:
     ):
         assert main([*places, *wrong]) == 2
         assert message in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_model_that_is_fitted_faster_than_it_is_told_of(ray_session: None, tmp_path: Path) -> None:
-    """Epochs of milliseconds: a dozen are there to tell before the first has been taken in."""
-    lake = Lake(str(tmp_path / "lake"))
-    write_checkerboard(lake)
-    places = ["--lake", lake.uri, "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "best.json")]
-    assert main([*places, "--space", "als", "--samples", "2", "--scheduler", "none", "--name", "fast"]) == 0
-    trials = json.loads((tmp_path / "runs" / "sweeps" / "fast" / "trials.json").read_text())
-    for trial in trials:
-        records = json.loads((tmp_path / "runs" / trial["run"] / "metrics.json").read_text())
-        assert {int(e): s for e, s in trial["scores"].items()} == {r["epoch"]: r["ndcg@10"] for r in records}
