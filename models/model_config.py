@@ -11,7 +11,10 @@ from typing import ClassVar, Literal
 
 @dataclass(frozen=True, slots=True)
 class TwoTowerConfig:
-    """Width of the tables and of the hidden layer of each tower (0: none), and the softmax temperature.
+    """Width of the tables, and the softmax temperature.
+
+    `tower`: a gated `sum` of a side's features, or beside it a `perceptron` with a hidden layer of `hidden_dim`. `auto`
+    is the perceptron where events have an order, and the sum for sets, which a perceptron learns by heart.
 
     `unknown_share`: share of examples whose user is taken as unknown, so that what is not the id learns to do without
     it, and the reserved rows learn to stand for newcomers.
@@ -19,7 +22,8 @@ class TwoTowerConfig:
 
     kind: ClassVar[str] = "two_tower"
     embedding_dim: int = 64
-    tower_dim: int = 0
+    tower: Literal["auto", "sum", "perceptron"] = "auto"
+    hidden_dim: int = 128
     temperature: float = 0.1
     unknown_share: float = 0.75
 

@@ -15,7 +15,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "features.category_buckets": (1, 2**31),
     "model.embedding_dim": (0, 4_096),
     "model.hidden_dim": (1, 65_536),
-    "model.tower_dim": (0, 65_536),
     "model.temperature": (1e-4, 100),
     "model.unknown_share": (0, 1),
     "model.num_negatives": (0, 100_000),

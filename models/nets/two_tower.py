@@ -5,7 +5,7 @@ categories and tags. History and items share one table, so an item learned as a 
 (Covington et al., 2016, section 3; Yi et al., 2019). Both sides are L2-normalised and scaled by the temperature.
 
 A side is the sum of its features, each weighed element by element (as SimpleX gates history and id: Mao et al., 2021,
-section 3), and, where `tower_dim` is given, what one hidden layer makes of them all. A weighted sum of embeddings
+section 3), and, in a `perceptron` tower, what one hidden layer makes of them all. A weighted sum of embeddings
 generalises where a perceptron learns the log by heart (Rendle et al., "Neural Collaborative Filtering vs. Matrix
 Factorization Revisited", 2020, section 4).
 """
@@ -65,7 +65,8 @@ class _Tower(nn.Module):
         dim = config.embedding_dim
         begin = torch.tensor([[float(name in _KNOWN_AT_ONCE)] for name in features])
         self.gates = nn.Parameter(begin.repeat(1, dim))
-        self.hidden = _zero_at_first(len(features) * dim, config.tower_dim, dim) if config.tower_dim else None
+        deep = config.tower == "perceptron"
+        self.hidden = _zero_at_first(len(features) * dim, config.hidden_dim, dim) if deep else None
         self.scale = config.temperature**-0.5
 
     def forward(self, features: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.model_config import SequenceConfig
+from models.model_config import SequenceConfig, TwoTowerConfig
 from pipelines.recipes import Recipe
 
 _MANY_EXAMPLES = 400_000
@@ -21,6 +21,8 @@ def as_before(recipe: Recipe, before: Recipe) -> Recipe:
     model = recipe.model
     if isinstance(model, SequenceConfig) and isinstance(before.model, SequenceConfig) and model.embedding_dim == 0:
         recipe = replace(recipe, model=replace(model, embedding_dim=before.model.embedding_dim))
+    if isinstance(model, TwoTowerConfig) and isinstance(before.model, TwoTowerConfig) and model.tower == "auto":
+        recipe = replace(recipe, model=replace(model, tower=before.model.tower))
     if recipe.features.history_length == 0:
         features = replace(recipe.features, history_length=before.features.history_length)
         recipe = replace(recipe, features=features)
@@ -32,6 +34,8 @@ def scaled(recipe: Recipe, num_examples: int, ordered: bool = True) -> Recipe:
     if isinstance(recipe.model, SequenceConfig) and recipe.model.embedding_dim == 0:
         dim = 128 if num_examples >= _MANY_EXAMPLES else 64
         recipe = replace(recipe, model=replace(recipe.model, embedding_dim=dim))
+    if isinstance(recipe.model, TwoTowerConfig) and recipe.model.tower == "auto":
+        recipe = replace(recipe, model=replace(recipe.model, tower="perceptron" if ordered else "sum"))
     if recipe.features.history_length == 0:
         length = _SEQUENCE_HISTORY if ordered else _SET_HISTORY
         recipe = replace(recipe, features=replace(recipe.features, history_length=length))

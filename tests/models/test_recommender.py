@@ -177,7 +177,7 @@ def test_an_index_of_other_items_is_refused(copied: Path) -> None:
 
 def test_weights_of_another_width_are_refused(copied: Path) -> None:
     body = json.loads((copied / "two_tower.json").read_text())
-    body["config"]["tower_dim"] = 16
+    body["config"]["hidden_dim"] = 16
     (copied / "two_tower.json").write_text(json.dumps(body))
     with pytest.raises(BundleError, match="do not fit"):
         Recommender.load(copied, "v1")

@@ -53,7 +53,7 @@ def write_bundle(folder: Path, ranker_weight: float | None = None) -> Path:
     pq.write_table(pa.table({"user_id": USERS}), folder / USERS_FILE)
     counts = pl.DataFrame({"country": ["DE", "FR"], "item_row": [4, 0], "score": [1.0, 5.0]})
     pq.write_table(popular_lists(counts, len(ITEMS)), folder / POPULAR_FILE)
-    two_tower = TwoTowerConfig(embedding_dim=8, tower_dim=8)
+    two_tower = TwoTowerConfig(embedding_dim=8, tower="perceptron", hidden_dim=8)
     net = TwoTower(embedding_tables(_SIZES, two_tower.embedding_dim, ITEM_SIDES), two_tower)
     save_net(folder, TWO_TOWER, two_tower, _SIZES, net.state_dict())
     VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)

@@ -135,5 +135,5 @@ def _do(rank: int, world: int, job: Job) -> None:
 def _objective() -> TwoTowerObjective:
     categories = [[f"category-{n % 5}"] for n in range(NUM_ITEMS)]
     features = item_features(SPEC, categories, np.arange(NUM_ITEMS), np.full(NUM_ITEMS, -1))
-    config = TwoTowerConfig(embedding_dim=EMBEDDING_DIM, tower_dim=8)
+    config = TwoTowerConfig(embedding_dim=EMBEDDING_DIM, tower="perceptron", hidden_dim=8)
     return TwoTowerObjective(config, Known(SIZES, features, np.arange(NUM_ITEMS), SPEC))

@@ -33,7 +33,7 @@ DIVERGING = ["optimizer.weight_decay=100", "optimizer.dense_learning_rate=100"]
 def recipe(epochs: int, *overrides: str) -> Recipe:
     small = [
         "model.embedding_dim=16",
-        "model.tower_dim=16",
+        "model.hidden_dim=16",
         "training.batch_size=8",
         "training.patience=0",
         "training.refit=false",

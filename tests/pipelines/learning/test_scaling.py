@@ -6,7 +6,7 @@ import pytest
 
 from models.model_config import SequenceConfig
 from pipelines.learning.scaling import as_before, scaled
-from pipelines.recipes import RECIPES, load_recipe
+from pipelines.recipes import RECIPES, load_recipe, to_dict
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,12 @@ def test_a_recipe_without_open_settings_stays(name: str) -> None:
     assert scaled(load_recipe(name), 1_000) == load_recipe(name)
 
 
-@pytest.mark.parametrize(("ordered", "lengths"), [(True, (50, 5)), (False, (200, 0))])
-def test_a_set_is_shown_as_a_whole(ordered: bool, lengths: tuple[int, int]) -> None:
-    features = scaled(load_recipe("two_tower"), 700_000, ordered).features
-    assert (features.history_length, features.recent_length) == lengths
+@pytest.mark.parametrize(("ordered", "lengths", "tower"), [(True, (50, 5), "perceptron"), (False, (200, 0), "sum")])
+def test_a_set_is_shown_as_a_whole_and_summed(ordered: bool, lengths: tuple[int, int], tower: str) -> None:
+    made = scaled(load_recipe("two_tower"), 700_000, ordered)
+    assert (made.features.history_length, made.features.recent_length) == lengths
+    assert to_dict(made)["model"]["tower"] == tower
+    assert as_before(load_recipe("two_tower"), made).model == made.model
 
 
 def test_a_large_log_needs_few_rounds() -> None:

@@ -33,7 +33,7 @@ def recipe() -> Recipe:
     overrides = {
         "features.history_length": 50,
         "model.embedding_dim": 16,
-        "model.tower_dim": 16,
+        "model.hidden_dim": 16,
         "training.num_workers": 2,
         "training.epochs": EPOCHS,
         "training.patience": 0,
