@@ -99,7 +99,9 @@ def test_from_lake_to_the_best_recipe(ray_session: None, tmp_path: Path, capsys:
     assert best["score"] >= second["score"] > 0
     for trial in (best, second):
         epochs = json.loads((runs / trial["run"] / "metrics.json").read_text())
-        assert {int(e): score for e, score in trial["scores"].items()} == {e["epoch"]: e["ndcg@10"] for e in epochs}
+        # All that the best one did is told. ASHA may have stopped the other in the midst of an epoch more.
+        told = epochs if trial is best else epochs[: len(trial["scores"])]
+        assert {int(e): score for e, score in trial["scores"].items()} == {e["epoch"]: e["ndcg@10"] for e in told}
         assert (
             json.loads((runs / trial["run"] / "config.json").read_text())["model"]["temperature"]
             == (trial["settings"]["model.temperature"])

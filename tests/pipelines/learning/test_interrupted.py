@@ -38,6 +38,7 @@ def recipe(epochs: int, *overrides: str) -> Recipe:
         "training.patience=0",
         "training.refit=false",
         "features.history_length=50",
+        "model.tower=perceptron",
     ]
     return load_recipe("two_tower", [*small, f"training.epochs={epochs}", *overrides])
 
