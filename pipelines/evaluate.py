@@ -52,6 +52,10 @@ def _evaluate(args: argparse.Namespace) -> int:
             bundle, Lake(args.lake), Registry(args.registry), args.max_users,
             candidates=args.candidates, labels=args.labels,
         )  # fmt: skip
+    if evaluation is None:
+        raise InputError(
+            "nothing is held out to evaluate on. Train with another split, or on users of 3 items or more."
+        )
     if args.out is not None:
         write_report(evaluation, args.out)
     print(evaluation.to_json().decode() if args.json else report(evaluation))

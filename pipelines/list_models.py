@@ -37,10 +37,13 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _print_version(manifest: Manifest, is_champion: bool) -> None:
+    head = f"{'*' if is_champion else ' '} {manifest.version:<24} {manifest.recipe:<20}"
+    if not manifest.metrics:  # nothing was held out
+        print(f"{head} {'-':<10} {'-':>7} {'-':>11}")
+        return
     model, popularity = manifest.metrics["model"], manifest.metrics["popularity"]
     for row, name in enumerate(sorted(name for name in model if name.endswith("@10"))):
-        head = f"{'*' if is_champion else ' '} {manifest.version:<24} {manifest.recipe:<20}" if row == 0 else " " * 47
-        print(f"{head} {name:<10} {model[name]:>7.4f} {popularity[name]:>11.4f}")
+        print(f"{head if row == 0 else ' ' * 47} {name:<10} {model[name]:>7.4f} {popularity[name]:>11.4f}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from cluster.console import add_places, parser, run
 from cluster.lake import Lake
 from cluster.registry import Registry
-from pipelines.evaluation.report import report
 from pipelines.learning.runs.run_folder import run_uri
 from pipelines.session import data_session
 
@@ -23,13 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _publish(args: argparse.Namespace) -> int:
-    from pipelines.publication.publish import publish  # torch loads only once the arguments are right
+    # Torch loads only once the arguments are right.
+    from pipelines.publication.conclusion import conclusion
+    from pipelines.publication.publish import publish
 
     ranker = run_uri(args.runs, args.ranker) if args.ranker else None
     with data_session():
         done = publish(run_uri(args.runs, args.run), ranker, Lake(args.lake), Registry(args.registry))
-    print(report(done.evaluation))
-    print(f"\nversion {done.version}\n{'champion' if done.verdict.passed else 'not promoted'}: {done.verdict.reason}")
+    print(conclusion(done))
     return 0
 
 

@@ -10,7 +10,6 @@ from cluster.lake import Lake
 from cluster.online_store import open_store
 from cluster.registry import Registry
 from cluster.settings import Settings
-from pipelines.evaluation.report import report
 from pipelines.recipes import load_recipe
 from pipelines.session import data_session
 
@@ -29,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _retrain(args: argparse.Namespace) -> int:
+    from pipelines.publication.conclusion import conclusion
     from pipelines.retraining.retraining import retrain
 
     retrieval = load_recipe(args.recipe, args.set)
@@ -39,8 +39,7 @@ def _retrain(args: argparse.Namespace) -> int:
             Lake(args.lake), store, Registry(args.registry), args.runs, retrieval=retrieval, ranker=ranker,
             sources=args.source,
         )  # fmt: skip
-    print(report(done.evaluation))
-    print(f"\nversion {done.version}\n{'champion' if done.verdict.passed else 'not promoted'}: {done.verdict.reason}")
+    print(conclusion(done))
     return 0
 
 

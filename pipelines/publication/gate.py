@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from models.metrics import PairedTest
 from pipelines.evaluation.evaluation import GUARDED, Evaluation, Slice
 
-__all__ = ["GUARDED", "Verdict", "judge"]
+__all__ = ["GUARDED", "Verdict", "judge", "unjudged"]
 
 _ALPHA = 0.05
 
@@ -48,6 +48,14 @@ def judge(evaluation: Evaluation) -> Verdict:
     if worse:
         return Verdict(False, _slice_reason(min(worse, key=_difference)))
     return Verdict(True, f"{facts}, and none of {len(judged)} judged slices is worse")
+
+
+def unjudged(champion: str | None) -> Verdict:
+    """Where nothing is held out to judge by: any model is better than none, and none is better than the champion."""
+    nothing = "no event is held out to judge it by"
+    if champion is None:
+        return Verdict(True, f"{nothing}, and there is no champion to beat")
+    return Verdict(False, f"{nothing}, so the champion {champion} stays. Train on users of 3 items or more.")
 
 
 def _is_worse(part: Slice, num_judged: int) -> bool:

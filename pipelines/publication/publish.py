@@ -11,22 +11,23 @@ from pathlib import Path
 from cluster.console import say
 from cluster.lake import Lake
 from cluster.registry import Registry
-from models.errors import BundleError, InputError, NotFoundError
+from models.errors import BundleError, NotFoundError
 from models.manifest import Manifest
 from models.recommender import Recommender
 from models.retrievers.loading import feature_spec
+from models.tables import Table
 from pipelines.evaluation.candidate_lists import candidate_lists, read_candidates
-from pipelines.evaluation.cases import EvaluationCase, evaluation_cases, known_users
+from pipelines.evaluation.cases import evaluation_cases, known_users
 from pipelines.evaluation.evaluation import Evaluation
 from pipelines.evaluation.labelled_pairs import read_labels, users_of
 from pipelines.evaluation.picture import picture
 from pipelines.evaluation.protocols import full_ranking, given_candidates, given_labels
 from pipelines.learning.data.corpus import split_of
 from pipelines.learning.data.sequences import sequences
-from pipelines.learning.data.split import TEST, VALIDATION, Split, SplitConfig
+from pipelines.learning.data.split import TEST, VALIDATION, SplitConfig
 from pipelines.publication.assemble import Assembled, assemble
 from pipelines.publication.blend import fit_weight
-from pipelines.publication.gate import Verdict, judge
+from pipelines.publication.gate import Verdict, judge, unjudged
 
 MAX_CASES = 10_000
 _BLEND_CASES = 1_000
@@ -35,16 +36,19 @@ EVALUATION_JSON, EVALUATION_SVG = "evaluation.json", "evaluation.svg"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version in the registry, how good it is, and whether it became the champion."""
+    """A version in the registry, how good it is, and whether it became the champion.
+
+    `evaluation` None: the lake has nothing to judge it on.
+    """
 
     version: str
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     verdict: Verdict
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
         """Means by model and metric, as the manifest holds them."""
-        return self.evaluation.metrics
+        return self.evaluation.metrics if self.evaluation else {}
 
 
 def publish(
@@ -54,10 +58,11 @@ def publish(
     with tempfile.TemporaryDirectory() as scratch:
         bundle = assemble(retrieval_uri, ranker_uri, Path(scratch))
         evaluation = evaluate_candidate(bundle, lake, registry, max_cases)
-        (bundle.folder / EVALUATION_JSON).write_bytes(evaluation.to_json())
-        (bundle.folder / EVALUATION_SVG).write_bytes(picture(evaluation))
-        version = registry.publish(bundle.folder, _manifest(bundle, evaluation.metrics))
-    verdict = judge(evaluation)
+        if evaluation is not None:
+            (bundle.folder / EVALUATION_JSON).write_bytes(evaluation.to_json())
+            (bundle.folder / EVALUATION_SVG).write_bytes(picture(evaluation))
+        version = registry.publish(bundle.folder, _manifest(bundle, evaluation.metrics if evaluation else {}))
+    verdict = judge(evaluation) if evaluation else unjudged(registry.champion())
     if verdict.passed:
         registry.promote(version)
     say(f"published {version}; {'now' if verdict.passed else 'not'} the champion: {verdict.reason}")
@@ -72,8 +77,10 @@ def evaluate_candidate(
     *,
     candidates: Path | None = None,
     labels: Path | None = None,
-) -> Evaluation:
+) -> Evaluation | None:
     """The bundle, popularity and the champion on the same held-out cases: up to `max_cases` by full ranking.
+
+    None when nothing is held out: a lake of items alone, or users of too few events each.
 
     With a file of `candidates` each held-out item of its users is ranked among these instead; with a file of
     `labels` its pairs are scored, users as of just before their first held-out event.
@@ -82,6 +89,8 @@ def evaluate_candidate(
     pairs = read_labels(labels) if labels is not None else None
     seed = int(bundle.config["retrieval"]["seed"])
     lake = lake.pinned(bundle.data["versions"])
+    if not lake.num_rows(Table.INTERACTIONS):
+        return None
     split = split_of(SplitConfig(**bundle.config["retrieval"]["split"]), lake)
     log = sequences(lake, seed).materialize()
     if "ranker" in bundle.config:
@@ -94,19 +103,13 @@ def evaluate_candidate(
     elif lists is not None:
         cases = evaluation_cases(sequences(lake, seed, users=lists), split, TEST, len(lists))
         evaluation = given_candidates(models, *candidate_lists(lists, cases))
+    elif cases := evaluation_cases(log, split, TEST, max_cases):
+        evaluation = full_ranking(models, cases)
     else:
-        evaluation = full_ranking(models, _held_out(evaluation_cases(log, split, TEST, max_cases), split))
+        return None
     for note in evaluation.notes:
         say(f"note: {note}")
     return evaluation
-
-
-def _held_out(cases: list[EvaluationCase], split: Split) -> list[EvaluationCase]:
-    if not cases:
-        raise InputError(
-            f"the split {split.protocol} holds nothing out to evaluate on. Train with another, or on users of 3 items."
-        )
-    return cases
 
 
 def _champion(registry: Registry | None) -> dict[str, Recommender]:

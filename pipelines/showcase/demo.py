@@ -30,7 +30,8 @@ def run_demo(home: Path, source: Source, port: int, *, check: bool) -> int:
     environment = {"SHOAL_HOME": str(settings.home), "SHOAL_EXPERIMENTS": str(write_experiment(settings))}
     console.rule("[bold]Serve", align="left")
     with serving(environment, free_port(port), settings.home / "server.log") as client:
-        show_metrics(console, published.metrics)
+        if published.metrics:
+            show_metrics(console, published.metrics)
         changed = tell(console, client, people(settings))
         verdict = "Done" if changed else "FAILED: the row did not change"
         console.print(f"\n[bold]{verdict}[/bold] after {monotonic() - started:.0f} s")

@@ -17,6 +17,7 @@ from models.events import EventType
 from models.recommender import Recommender
 from models.tables import Table
 from models.user_state import HistoryEvent, UserState
+from pipelines import evaluate, list_models, publish
 from pipelines.evaluation.cases import evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle
 from pipelines.learning.data.sequences import sequences
@@ -56,7 +57,9 @@ def test_als_from_lake_to_bundle(ray_session: None, tmp_path: Path) -> None:
     assert evaluate_bundle(recommender, cases)["mrr@10"] == 1.0
 
 
-def test_content_from_items_alone(ray_session: None, tmp_path: Path) -> None:
+def test_content_from_items_alone_to_the_champion(
+    ray_session: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lake = Lake(str(tmp_path / "lake"))
     with pytest.raises(NotFoundError, match="holds no interactions"):
         train(load_recipe("content"), lake, str(tmp_path / "runs"))
@@ -73,5 +76,14 @@ def test_content_from_items_alone(ray_session: None, tmp_path: Path) -> None:
     [found] = recommender.retrieve([ann], 4, [{"a"}])
     assert [recommender.items.ids[row] for row in found.item_rows] == ["b", "c", "d"]
     assert len(recommender.popular(None, 4)) == 4
+
+    places = [f"--{name}={tmp_path / name}" for name in ("lake", "runs", "registry")]
+    assert evaluate.main(["--run", run.run_id, *places]) == 2
+    assert "nothing is held out to evaluate on" in capsys.readouterr().err
+    for said in ("and there is no champion to beat", "not promoted: no event is held out"):
+        assert publish.main(["--run", run.run_id, *places]) == 0
+        assert said in capsys.readouterr().out
+    assert list_models.main(places[2:]) == 0
+    assert [line[0] for line in capsys.readouterr().out.splitlines()] == [" ", "*", " "]
     with pytest.raises(ConfigError, match="cannot be loaded"):
         train(load_recipe("content", ["model.encoder=nowhere:Model"]), lake, str(tmp_path / "runs"))

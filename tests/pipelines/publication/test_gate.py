@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from pipelines.publication.gate import judge
+from pipelines.publication.gate import judge, unjudged
 from tests.pipelines.evaluation.measured_pairs import evaluated
 
 NUM = 200
@@ -22,6 +22,13 @@ def level(value: float) -> np.ndarray:
 def test_the_first_model_needs_to_beat_popularity() -> None:
     assert judge(evaluated(model=level(0.2), popularity=level(0.1))).passed
     assert not judge(evaluated(model=level(0.1), popularity=level(0.1))).passed
+
+
+def test_with_nothing_to_judge_by_only_the_first_passes() -> None:
+    assert unjudged(None).passed
+    verdict = unjudged("20260101T000000-abc")
+    assert not verdict.passed
+    assert "the champion 20260101T000000-abc stays" in verdict.reason
 
 
 def test_a_model_that_beats_the_champion_but_not_popularity_does_not_pass() -> None:
