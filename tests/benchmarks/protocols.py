@@ -82,12 +82,12 @@ def lcfn(data: Path, folder: Path) -> Protocol:
     return Protocol(lake, ("split.protocol=given", f"split.given={split}"), judge)
 
 
-def append(lake: Lake, pairs: pl.DataFrame) -> None:
+def append(lake: Lake, pairs: pl.DataFrame, prefix: str = "") -> None:
     """Clicks of columns `user_id`, `item_id`, `timestamp` (may be null); ids follow the order of the rows."""
     if "timestamp" not in pairs.columns:
         pairs = pairs.rename({pairs.columns[2]: "timestamp"})
     log = pairs.with_row_index("at").with_columns(
-        pl.col("at").cast(pl.String).str.zfill(9).alias("interaction_id"),
+        (pl.lit(prefix) + pl.col("at").cast(pl.String).str.zfill(9)).alias("interaction_id"),
         pl.lit(EventType.CLICK.value).alias("event_type"),
         pl.col("timestamp").dt.cast_time_unit("us"),
         pl.coalesce(pl.col("timestamp").dt.date(), pl.lit(UNTIMED_DATE)).alias("date"),
