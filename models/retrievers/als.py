@@ -7,7 +7,8 @@ fixed, a user's vector is the ridge solution
 
 where H are the factors of their items, c is the confidence in an event and W the weights of the events: all 1 in the
 paper, less for older ones where a recency is set. λ_u grows with the length of the history
-(Rendle et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks", 2022, section 3.3).
+(Rendle et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks", 2022, frequency-scaled
+regularization).
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def settings_of(config: AlsConfig) -> AlsSettings:
 def scaled(config: AlsConfig, interactions: csr_matrix) -> AlsConfig:
     """The settings with each 0 replaced by what the data asks for: see `docs/models/als.md`.
 
-    The powers follow the best published settings of three sets (Rendle et al., 2022, table 4), whose densities differ
+    The powers follow the best published settings of three sets (Rendle et al., 2022), whose densities differ
     by 40 and whose numbers of events by 30; the constants are from validation on MovieLens-1M and -100K.
     """
     num_users, num_items = interactions.shape
