@@ -15,6 +15,8 @@ _LOCAL_CPUS = 4
 _OBJECT_STORE_BYTES = 512 << 20
 _KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 300_000}
 """A worker process costs seconds to start, and each step of a pipeline wants some: a private session keeps them."""
+_TRAIN_POLL_S = "0.25"
+"""Ray Train takes one report a worker each time it polls; at its own 2 s, epochs of a small log would wait for it."""
 
 
 @contextmanager
@@ -50,8 +52,10 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
 
 def _worker_env() -> dict[str, dict[str, str]]:
     """Workers find our packages, and one thread each keeps fractional CPUs honest."""
-    threads = os.environ.get("OMP_NUM_THREADS", "1")
-    return {"env_vars": {"PYTHONPATH": _python_path(), "OMP_NUM_THREADS": threads}}
+    defaults = {"OMP_NUM_THREADS": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": _TRAIN_POLL_S}
+    return {
+        "env_vars": {"PYTHONPATH": _python_path()} | {name: os.environ.get(name, own) for name, own in defaults.items()}
+    }
 
 
 def _python_path() -> str:

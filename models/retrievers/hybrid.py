@@ -3,7 +3,8 @@
 Scores of different sources have nothing in common but their order of size. Each is therefore put on one scale for each
 user: 0 is what the source gives an average item, 1 what it gives the best. A collaborative source counts as much as
 there is to know: its share shrinks by n / (n + κ) for an item of n training events and for a user of n events. What
-it loses the content takes over, so that where nothing is known of a user or an item, content alone decides.
+it loses the content takes over, so that where nothing is known of a user or an item, content alone decides. Where there
+is no content to take over, nothing shrinks.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SOURCES_FOLDER = "sources"
 CONTENT = "content"
 _NUM_REFERENCES = 256
 _NUM_BEST = 10
-_ITEM_EVENTS, _USER_EVENTS = 5.0, 2.0
+_ITEM_EVENTS, _USER_EVENTS = 1.0, 2.0
 """κ: of how many events on, a collaborative score counts more than half."""
 
 
@@ -52,7 +53,8 @@ class HybridRetriever:
     ) -> None:
         self._sources, self._counts = list(sources), counts
         self._weights = np.ones(self.num_features) if weights is None else weights
-        self._confidence = counts / (counts + _ITEM_EVENTS)
+        takes_over = any(source.is_content for source in self._sources)
+        self._confidence = counts / (counts + _ITEM_EVENTS) if takes_over else np.ones(len(counts))
         self._num_best = min(_NUM_BEST, len(counts) // 20 + 1)
         self._references = np.linspace(0, len(counts) - 1, min(_NUM_REFERENCES, len(counts))).astype(np.int64)
         self._closest = self._sources[int(np.argmax(self._weights[: len(self._sources)]))].retriever

@@ -8,10 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from ray.train import UserCallback
-from scipy.optimize import minimize
 
 from cluster.console import say
 from cluster.lake import Lake
@@ -25,21 +22,16 @@ from models.tables import Table
 from pipelines.learning.fitting.item_texts import read_texts
 from pipelines.learning.fitting.reporting import RunReporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
-from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.fusion_weights import learn_weights
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.refit import SELECTION, refitted
 from pipelines.learning.runs.export import export, save_retrieval
 from pipelines.learning.runs.run_folder import read_json
 from pipelines.recipes import Recipe, load_recipe
 
-_CANDIDATES = 100
-_USERS_AT_A_TIME = 256
-_PENALTY = 1e-4
 _SHARED_FILES = ("items.parquet", "users.parquet", "popular.parquet")
 
 Train = Callable[..., Any]
-Cases = list[tuple[NDArray[np.float64], int, float]]
-"""For each example the features of its candidates, [num_candidates, num_features], which is right, and its weight."""
 
 
 def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[UserCallback], train: Train) -> None:
@@ -95,52 +87,6 @@ def source_recipe(name: str, hybrid: Recipe) -> Recipe:
     validation_users = max(recipe.training.validation_users, hybrid.training.validation_users)
     training = replace(recipe.training, validation_users=validation_users, refit=False)
     return replace(recipe, features=features, split=hybrid.split, seed=hybrid.seed, training=training)
-
-
-def learn_weights(retriever: HybridRetriever, held_out: HeldOut) -> NDArray[np.float64]:
-    """Weights, none below 0, that make the held-out items likeliest among the candidates (multinomial logistic).
-
-    Content keeps half of the others' weight where nothing is known, however little it helps on average.
-    """
-    cases = validation_cases(retriever, held_out)
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        total, slope = 0.0, np.zeros_like(weights)
-        for features, right, weight in cases:
-            logits = features @ weights
-            chances = np.exp(logits - logits.max())
-            chances /= chances.sum()
-            total -= weight * float(np.log(chances[right] + 1e-300))
-            slope += weight * (chances @ features - features[right])
-        num = max(sum(weight for _, _, weight in cases), 1e-9)
-        return total / num + _PENALTY * float(weights @ weights), slope / num + 2 * _PENALTY * weights
-
-    start = np.ones(retriever.num_features)
-    weights = np.asarray(minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start)).x, np.float64)
-    num_sources = retriever.num_sources
-    weights[num_sources:] = np.maximum(weights[num_sources:], 0.5 * weights[:num_sources].sum())
-    return weights
-
-
-def validation_cases(retriever: HybridRetriever, held_out: HeldOut) -> Cases:
-    """Candidates of each user without the seen ones, the held-out item always among them."""
-    cases: Cases = []
-    for start in range(0, len(held_out.examples), _USERS_AT_A_TIME):
-        part = held_out.take(slice(start, start + _USERS_AT_A_TIME))
-        examples, seen = part.examples, part.seen
-        found = retriever.candidates(examples.users, _CANDIDATES + max(map(len, seen)))
-        rows = [
-            np.union1d(np.setdiff1d(items, barred), [target])
-            for items, barred, target in zip(found, seen, examples.items, strict=True)
-        ]
-        owner = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
-        features = retriever.features(examples.users, owner, np.concatenate(rows))
-        parts = np.split(features, np.cumsum([len(r) for r in rows])[:-1])
-        cases += [
-            (block, int(np.searchsorted(r, target)), float(weight))
-            for block, r, target, weight in zip(parts, rows, examples.items, part.weight_of(), strict=True)
-        ]
-    return cases
 
 
 def _copy(export_of: Folder, target: Path) -> None:

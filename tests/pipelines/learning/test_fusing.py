@@ -17,7 +17,8 @@ from models.model_config import HybridConfig
 from models.retrievers.hybrid import HybridRetriever
 from models.tables import Table
 from pipelines.learning.data.examples import Examples
-from pipelines.learning.fusing import default_sources, learn_weights, source_recipe, validation_cases
+from pipelines.learning.fusing import default_sources, source_recipe
+from pipelines.learning.fusion_weights import Cases, best_weights, learn_weights, likeliest, validation_cases
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe, load_recipe
 from tests.models.retrievers.test_hybrid import COUNTS, source, users
@@ -76,9 +77,47 @@ def test_content_that_does_not_help_still_answers_where_nothing_is_known() -> No
 
 def test_candidates_hold_the_target_and_nothing_seen() -> None:
     hybrid = HybridRetriever([source("als", 1.0, [0, 1, 2])], COUNTS)
-    for features, right, _ in validation_cases(hybrid, held_out(target=7)):
-        assert len(features) == 5  # eight items, three of them seen
-        assert right == 4
+    cases = validation_cases(hybrid, held_out(target=7, num=3))
+    assert cases.starts.tolist() == [0, 5, 10]  # eight items, three of them seen
+    assert cases.right.tolist() == [4, 9, 14]
+
+
+def random_cases() -> Cases:
+    random = np.random.default_rng(3)
+    lengths = random.integers(1, 30, 40)
+    starts = np.cumsum([0, *lengths[:-1]])
+    shares = random.random(40)
+    features = random.normal(size=(int(lengths.sum()), 3))
+    return Cases(features, starts, starts + random.integers(0, lengths), shares / shares.sum())
+
+
+def test_figures_of_all_cases_are_those_of_each() -> None:
+    cases, weights = random_cases(), np.asarray([0.3, 0.0, 1.5])
+    loss = ndcg = 0.0
+    for block, right, share in zip(
+        np.split(cases.features @ weights, cases.starts[1:]), cases.right - cases.starts, cases.shares, strict=True
+    ):
+        loss -= share * np.log(np.exp(block[right]) / np.exp(block).sum())
+        rank = int((block > block[right]).sum())
+        ndcg += share / np.log2(rank + 2) if rank < 10 else 0.0
+    assert cases.log_loss(weights)[0] == pytest.approx(loss)
+    assert cases.ndcg(weights) == pytest.approx(ndcg)
+    step = np.asarray([0.0, 1e-6, 0.0])
+    slope = (cases.log_loss(weights + step)[0] - cases.log_loss(weights - step)[0]) / 2e-6
+    assert cases.log_loss(weights)[1][1] == pytest.approx(slope, rel=1e-4)
+
+
+def test_a_hybrid_is_as_good_as_its_best_source_where_likelihood_is_not() -> None:
+    """The first source is right in six lists of ten and far off in the others; the second never quite right."""
+    size, num = 20, 10
+    first = np.tile(np.linspace(0.0, 0.9, size), (num, 1))
+    second = np.tile(np.linspace(0.0, 1.0, size), (num, 1))
+    first[:6, 0], first[6:, 0], second[:, 0] = 1.0, -20.0, 0.55
+    starts = np.arange(num) * size
+    cases = Cases(np.stack([first.ravel(), second.ravel()], axis=1), starts, starts, np.full(num, 1 / num))
+    assert cases.ndcg(np.asarray([1.0, 0.0])) == pytest.approx(0.6)
+    assert cases.ndcg(likeliest(cases)) < 0.3
+    assert cases.ndcg(best_weights(cases, 2)) >= 0.6
 
 
 def test_sources_are_trained_as_the_hybrid_says() -> None:
