@@ -59,7 +59,8 @@ class AlsConfig:
 
     `regularization` is that of one event: each row's ridge grows with its events. 0 means "by the size of the data"
     for these two and the factors (`pipelines/learning/fitting/als.py`). `recency_half_life`: when users are folded in,
-    the weight of a history event halves every so many events before the newest; 0: all weigh 1.
+    the weight of a history event halves every so many events before the newest; 0: of 5 where events are learned from
+    in the order of their times, and of none where they are not.
     """
 
     kind: ClassVar[str] = "als"
@@ -75,7 +76,7 @@ class ItemKnnConfig:
 
     `shrinkage`: so many events must two items share before their likeness counts for much (not in bm25).
 
-    `recency_half_life`: the weight of a history event halves every so many events before the newest; 0: all weigh 1.
+    `recency_half_life` is that of `AlsConfig`.
     """
 
     kind: ClassVar[str] = "item_knn"
@@ -92,8 +93,8 @@ class ContentConfig:
     The factory is called with `encoder_path` (when it is given) and returns an object whose `encode(texts)` gives
     [len(texts), dim]. `embedding_dim` and `max_terms`: what TF-IDF is reduced to, and how many terms it keeps.
     `label_weight`: weight of categories and tags against 1 for title and description together.
-    `supervised`: where there are events, learn from them what of the text matters. `recency_half_life` is that of
-    `ItemKnnConfig`.
+    `supervised`: where there are events, learn from them what of the text matters. `recency_half_life`: the
+    weight of a history event halves every so many events before the newest; 0: all weigh 1.
     """
 
     kind: ClassVar[str] = "content"

@@ -25,6 +25,8 @@ from pipelines.learning.data.split import SplitConfig
 from pipelines.overrides import apply_overrides, unknown_key
 from pipelines.setting_checks import check_setting
 
+_MIN_STEPS = 3_000
+
 
 @dataclass(frozen=True, slots=True)
 class OptimizerConfig:
@@ -35,7 +37,8 @@ class OptimizerConfig:
     `table_l2`: weight of half the squared norm of the tables in the loss. Adam steps whole tables, so that it holds
     every row at every step; row-wise Adagrad only those that a batch looks up.
 
-    Both learning rates rise from 0 over `warmup_steps`, and `cosine` or `linear` brings them to 0 by the last epoch.
+    Both learning rates rise from 0 over `warmup_steps` (a tenth of the run at most), and `cosine` or `linear` brings
+    them to 0 by the end of `schedule_epochs`; 0: of the last epoch.
     """
 
     table_learning_rate: float = 0.05
@@ -45,6 +48,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     warmup_steps: int = 0
     schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule_epochs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,14 @@ class TrainingConfig:
     `patience`: epochs without a better validation NDCG before the run ends; 0 never ends early.
     `max_gradient_norm`: global norm of the dense layers' gradient that is not exceeded; 0 clips nothing. A fused table
     has no gradient as a whole, so each element of what flows into it is cut to that size instead.
+    `min_steps`: on a log so small that a run takes fewer steps, batches shrink, to 256 at least; 0 never shrinks them.
     `refit`: once validation has ended a run, train anew for as many epochs on the validation events too.
     `precision`: `auto` is bfloat16 autocast of the dense layers on CUDA and float32 on CPU.
     """
 
     epochs: int = 3
     batch_size: int = 1024
+    min_steps: int = 0
     shuffle_buffer: int = 131_072
     num_workers: int = 2
     cpus_per_worker: float = 0.5
@@ -108,7 +114,7 @@ def two_tower() -> Recipe:
         "two_tower",
         TwoTowerConfig(),
         features=FeatureSpec(history_length=0),
-        training=TrainingConfig(epochs=0, patience=3, validation_users=10_000, refit=True),
+        training=TrainingConfig(epochs=0, min_steps=_MIN_STEPS, patience=3, validation_users=10_000, refit=True),
     )
 
 
@@ -119,7 +125,9 @@ def sequence() -> Recipe:
         SequenceConfig(),
         features=FeatureSpec(history_length=200),
         optimizer=OptimizerConfig(schedule="cosine", warmup_steps=200),
-        training=TrainingConfig(epochs=0, batch_size=1_536, patience=4, max_gradient_norm=1.0, refit=True),
+        training=TrainingConfig(
+            epochs=0, batch_size=1_536, min_steps=_MIN_STEPS, patience=4, max_gradient_norm=1.0, refit=True
+        ),
     )
 
 

@@ -45,7 +45,7 @@ class Prepared:
 def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
     """Encode a corpus of the pinned lake for a recipe; `InputError` when there is nothing to train on."""
     num_examples = int(corpus.items.counts.sum())
-    recipe = scaled(recipe, num_examples, corpus.ordered)
+    recipe = scaled(recipe, num_examples, order_of(recipe, corpus))
     if num_examples == 0 and recipe.needs_events:
         raise InputError("the training part of the split is empty. Use more data, or a longer log.")
     say(f"{recipe.name}: {num_examples:,} examples of {len(corpus.users):,} users and {len(corpus.items):,} items")

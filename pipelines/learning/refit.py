@@ -28,7 +28,10 @@ def selecting(recipe: Recipe) -> Recipe:
 
 
 def refitted(chosen_uri: str) -> Recipe:
-    """The recipe of a finished run, its open settings filled in, for its best number of epochs on all but the tests."""
+    """The recipe of a finished run, its open settings filled in, for its best number of epochs on all but the tests.
+
+    Learning rates go as they went in that run, up to its best epoch.
+    """
     config = read_json(chosen_uri, "config.json")
     if config is None:
         raise NotFoundError(f"there is no finished run {chosen_uri} to refit. Train again under a new run id.")
@@ -37,4 +40,10 @@ def refitted(chosen_uri: str) -> Recipe:
     best = best_of([int(record["epoch"]) for record in reversed(records)], records, chosen.metric)
     assert best is not None  # a run without an epoch has not finished
     training = replace(chosen.training, epochs=best, patience=0, refit=False)
-    return replace(chosen, training=training, split=replace(chosen.split, validation=False))
+    schedule_epochs = chosen.optimizer.schedule_epochs or chosen.training.epochs
+    return replace(
+        chosen,
+        training=training,
+        optimizer=replace(chosen.optimizer, schedule_epochs=schedule_epochs),
+        split=replace(chosen.split, validation=False),
+    )

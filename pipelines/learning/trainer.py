@@ -20,8 +20,15 @@ from pipelines.learning.preparing import prepare
 from pipelines.learning.refit import SELECTION, refitted, selecting, wants_refit
 from pipelines.learning.runs.progress_bar import OnEpoch, following
 from pipelines.learning.runs.run_folder import FINISHED, begin, new_run_id, read_json, run_uri, write_json
-from pipelines.learning.scaling import as_before
-from pipelines.learning.warm.origin import ORIGIN, Origin, begun_from, describe_origin, refreshed, with_training_events
+from pipelines.learning.warm.origin import (
+    ORIGIN,
+    Origin,
+    begun_from,
+    begun_with,
+    describe_origin,
+    refreshed,
+    with_training_events,
+)
 from pipelines.learning.warm.source import read_source
 from pipelines.recipes import Recipe, to_dict
 
@@ -67,8 +74,8 @@ def train(
     if origin and isinstance(recipe.model, FitConfig):
         raise ConfigError(f"{recipe.name} is made anew each time. Leave out --from and --since.")
     source = read_source(origin.uri, recipe) if origin else None
-    if source:
-        recipe = as_before(recipe, source.recipe)
+    if source and origin:
+        recipe = begun_with(recipe, source, pinned, refresh=origin.refresh)
     corpus = load_corpus(recipe, pinned)
     if source and origin and origin.refresh:
         corpus = refreshed(corpus, recipe, pinned, source)

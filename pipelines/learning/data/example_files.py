@@ -49,7 +49,7 @@ def write_examples(recipe: Recipe, lake: Lake, out: str) -> dict[str, Any]:
     say(f"{recipe.name}: reading the lake")
     pinned = lake.pinned()
     corpus = load_corpus(recipe, pinned)
-    recipe = scaled(recipe, int(corpus.items.counts.sum()), corpus.ordered)
+    recipe = scaled(recipe, int(corpus.items.counts.sum()), order_of(recipe, corpus))
     order = order_of(recipe, corpus)
     blocks = encoded_sequences(recipe, corpus).to_arrow_refs()
     parts = _write_blocks(blocks, recipe, order, out)

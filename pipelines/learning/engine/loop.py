@@ -27,7 +27,7 @@ from pipelines.learning.engine.checkpoint_writing import write_checkpoint
 from pipelines.learning.engine.optimizing import LearningRates, optimizer_of
 from pipelines.learning.engine.pipeline import Step, Stepping, steps_of
 from pipelines.learning.engine.sharding import describe_plan, shard
-from pipelines.learning.engine.stopping import DiskFull, Diverged, LossWatch, Stopped, no_room
+from pipelines.learning.engine.stopping import DiskFull, Diverged, LossWatch, NoExamples, Stopped, no_room
 from pipelines.learning.objectives.objective import Batching, HeldOut, Objective
 from pipelines.learning.runs.run_folder import write_live
 from pipelines.recipes import Recipe
@@ -71,7 +71,7 @@ class _Worker:
             net, optimizer, training, self._device, context.get_local_world_size()
         )
         self._optimizer = optimizer_of(self._model, optimizer, training)
-        self._rates = LearningRates(self._optimizer, optimizer, training.epochs)
+        self._rates = LearningRates(self._optimizer, optimizer, training.epochs, self._expected_steps())
         stepping = Stepping(self._model, self._optimizer, config.objective, self._device, training.precision)
         self._steps = steps_of(stepping)
         self._progress = Progress()
@@ -152,7 +152,10 @@ class _Worker:
         self._agreement.note(watch.found or self._broken_weight(epoch, taken))
         self._agreement.anyone(False)
         loss, samples = self._sum(watch.loss_sum, watch.num_examples)
-        return loss / max(samples, 1), int(samples), taken, share
+        if not samples:
+            self._agreement.note(NoExamples(epoch, self._rank))
+            self._agreement.anyone(False)
+        return loss / samples, int(samples), taken, share
 
     def _inputs(self, epoch: int) -> Iterator[Step]:
         """Steps of this worker's stream, as many as every other's."""
@@ -186,6 +189,10 @@ class _Worker:
         """As many as the epochs before had, or an estimate before the first has ended."""
         if self._progress.steps_done:
             return self._progress.steps_done / self._progress.epochs_done
+        return self._expected_steps()
+
+    def _expected_steps(self) -> float:
+        """Steps of an epoch by the number of examples."""
         per_step: int = self._recipe.training.batch_size * self._world
         return max(self._config.num_examples / per_step, 1.0)
 

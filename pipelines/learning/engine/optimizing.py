@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torchrec.optim.optimizers import in_backward_optimizer_filter
 from pipelines.recipes import OptimizerConfig, TrainingConfig
 
 _TABLES = "tables."
+_MOST_WARMING = 0.1
+"""Share of a run over which the learning rates rise, at most: a run of a small log has few steps."""
 
 
 def optimizer_of(
@@ -49,12 +52,19 @@ def _adam(
 
 
 class LearningRates:
-    """Sets the rates of all parameter groups, fused tables' among them, before each step."""
+    """Sets the rates of all parameter groups, fused tables' among them, before each step.
 
-    def __init__(self, optimizer: CombinedOptimizer, config: OptimizerConfig, epochs: int) -> None:
+    `epochs`, `steps_per_epoch`: of the run, as far as they are known before it.
+    """
+
+    def __init__(
+        self, optimizer: CombinedOptimizer, config: OptimizerConfig, epochs: int, steps_per_epoch: float
+    ) -> None:
         self._groups = list(optimizer.param_groups)
         self._full = [float(group["lr"]) for group in self._groups]
-        self._config, self._epochs = config, epochs
+        self._epochs = config.schedule_epochs or epochs
+        warmup_steps = min(config.warmup_steps, int(_MOST_WARMING * self._epochs * steps_per_epoch))
+        self._config = replace(config, warmup_steps=warmup_steps)
 
     def set(self, step: int, epochs_done: float) -> float:
         """Rates for a step (from 0, over all epochs) when `epochs_done` are behind; returns the share of the full."""

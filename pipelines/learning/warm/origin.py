@@ -12,11 +12,13 @@ import ray.data
 from ray.data import Dataset
 from ray.data.block import BlockAccessor
 
+from cluster.console import say
 from cluster.lake import Lake
 from models.errors import ConfigError, InputError
 from pipelines.learning.data.corpus import Corpus, split_of
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.runs.run_folder import read_json
+from pipelines.learning.scaling import as_before
 from pipelines.learning.warm.refresh import fresh_events, refresh_split
 from pipelines.learning.warm.source import Source
 from pipelines.learning.warm.warm_start import tally
@@ -37,6 +39,20 @@ def begun_from(run_uri: str) -> Origin | None:
     """The origin of a run that was begun before, None when it began from nothing."""
     written = read_json(run_uri, ORIGIN)
     return None if written is None else Origin(written["from"], written["refresh"])
+
+
+def begun_with(recipe: Recipe, source: Source, lake: Lake, *, refresh: bool) -> Recipe:
+    """The recipe with the source's settings where it has none of its own.
+
+    A source that was refitted has learned what validates. Its weights cannot be validated by that again, so a run on
+    every event holds nothing out but the tests; a refresh validates on what is new (`refresh.RefreshSplit`).
+    """
+    recipe = as_before(recipe, source.recipe)
+    had_seen = not source.recipe.split.validation and source.data["lake"] == lake.uri
+    if refresh or not had_seen or not recipe.split.validation:
+        return recipe
+    say(f"{recipe.name}: {source.uri} has learned what would validate, so {recipe.training.epochs} epochs without")
+    return replace(recipe, split=replace(recipe.split, validation=False))
 
 
 def describe_origin(origin: Origin, source: Source, corpus: Corpus) -> dict[str, Any]:

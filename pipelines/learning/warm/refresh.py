@@ -17,7 +17,7 @@ from cluster.lake_parts import Part, read_part
 from cluster.storage import Folder, join
 from models.errors import ConfigError, InputError, NotFoundError
 from models.tables import Table
-from pipelines.learning.data.split import CONTEXT, TRAIN, Split
+from pipelines.learning.data.split import CONTEXT, TRAIN, VALIDATION, Split
 from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.scaling import as_before
 from pipelines.recipes import Recipe, from_dict
@@ -28,6 +28,8 @@ _COLUMNS = ["user_id", "item_id", "timestamp"]
 @dataclass(frozen=True, slots=True)
 class RefreshSplit(Split):
     """The split as of now, in which a pair of user and item that was trained on before is CONTEXT.
+
+    So it is neither trained on again, nor does it validate: a refitted run has seen what had validated it.
 
     What was trained on is what `earlier` trains on when it is shown only the events that are not among `fresh`, hashes
     of new events. So what it had held out, and is held out no longer, is trained on too.
@@ -44,7 +46,7 @@ class RefreshSplit(Split):
         before = self.earlier.label(events.filter(~_key(pl.col("timestamp_us")).is_in(self.fresh.implode())))
         trained = before.filter(pl.col("label") == TRAIN).select("user_id", "item_id", pl.lit(True).alias("_trained"))
         marked = labelled.join(trained, on=["user_id", "item_id"], how="left", maintain_order="left")
-        again = pl.col("_trained").is_not_null() & (pl.col("label") == TRAIN)
+        again = pl.col("_trained").is_not_null() & pl.col("label").is_in([TRAIN, VALIDATION])
         context = pl.when(again).then(pl.lit(CONTEXT, pl.Int8)).otherwise("label").alias("label")
         return marked.with_columns(context).drop("_trained")
 

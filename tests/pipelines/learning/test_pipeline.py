@@ -63,11 +63,23 @@ def moved(tables: str, rates: OptimizerConfig) -> dict[str, float]:
     rng = np.random.default_rng(3)
     inputs = objective.inputs(examples(rng), rng)
     before = {name: whole(value).clone() for name, value in model.state_dict().items()}
-    LearningRates(optimizer, rates, 1).set(0, 0.0)
+    LearningRates(optimizer, rates, 1, 1_000.0).set(0, 0.0)
     optimizer.zero_grad()
     objective.losses(model, inputs).mean().backward()
     optimizer.step()
     return {name: float((whole(value) - before[name]).norm()) for name, value in model.state_dict().items()}
+
+
+def test_rates_have_risen_by_a_tenth_of_a_short_run() -> None:
+    _, _, optimizer = sharded("rowwise_adagrad")
+    rates = LearningRates(optimizer, OptimizerConfig(warmup_steps=200), 5, 20.0)
+    assert [rates.set(step, 0.0) for step in (0, 4, 9, 50)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+
+
+def test_a_schedule_may_be_longer_than_the_run() -> None:
+    _, _, optimizer = sharded("rowwise_adagrad")
+    config = OptimizerConfig(schedule="linear", schedule_epochs=10)
+    assert LearningRates(optimizer, config, 4, 20.0).set(0, 4.0) == pytest.approx(0.6)
 
 
 TOWER, ITEMS = "item_tower.hidden.2.weight", "tables.embedding_bags.item_table.weight"

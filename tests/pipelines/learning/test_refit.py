@@ -23,6 +23,7 @@ def chosen_run(folder: Path, scores: list[float]) -> str:
 def test_as_many_epochs_as_were_best(tmp_path: Path, scores: list[float], epochs: int) -> None:
     recipe = refitted(chosen_run(tmp_path, scores))
     assert (recipe.training.epochs, recipe.training.patience, recipe.split.validation) == (epochs, 0, False)
+    assert recipe.optimizer.schedule_epochs == 30  # learning rates go as they went
     assert to_dict(recipe)["model"]["embedding_dim"] == 8
     assert not wants_refit(recipe)
 

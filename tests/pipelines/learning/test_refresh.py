@@ -16,7 +16,7 @@ from cluster.lake import Lake
 from models.errors import ConfigError, InputError, NotFoundError
 from models.events import INTERACTIONS, EventType
 from models.tables import Table
-from pipelines.learning.data.split import CONTEXT, TRAIN, Split
+from pipelines.learning.data.split import TRAIN, VALIDATION, Split
 from pipelines.learning.runs.run_folder import write_json
 from pipelines.learning.warm.refresh import RefreshSplit, fresh_events, last_run, refresh_split
 from pipelines.recipes import load_recipe, to_dict
@@ -57,7 +57,10 @@ def test_nothing_is_trained_on_twice_and_nothing_is_left_out(
     labelled = refresh_split(now, earlier, hashes(fresh)).label(frame(rows))
     assert pairs(labelled) == pairs(whole) - pairs(before)
     assert labelled.drop("label").equals(whole.drop("label"))
-    assert pairs(labelled.filter(whole["label"] != TRAIN), CONTEXT) == pairs(whole, CONTEXT)
+    assert not pairs(labelled, VALIDATION) & pairs(before)
+    assert pairs(labelled, VALIDATION) == pairs(whole, VALIDATION) - pairs(before)
+    others = ~whole["label"].is_in([TRAIN, VALIDATION])
+    assert labelled.filter(others).equals(whole.filter(others))
 
 
 def test_what_was_held_out_before_is_trained_on_when_it_is_no_longer() -> None:
@@ -66,6 +69,14 @@ def test_what_was_held_out_before_is_trained_on_when_it_is_no_longer() -> None:
     split = refresh_split(Split("leave_last_out"), Split("leave_last_out"), hashes(new))
     assert isinstance(split, RefreshSplit)
     assert pairs(split.label(frame(old + new))) == {("u", "b"), ("u", "c")}
+
+
+def test_what_a_refitted_run_has_learned_does_not_validate() -> None:
+    old = [(user, item, at) for user in "uv" for at, item in enumerate("abcd")]
+    split = refresh_split(Split("leave_last_out"), Split("leave_last_out", validation=False), hashes([("u", "e", 9)]))
+    labelled = split.label(frame([*old, ("u", "e", 9)]))
+    assert pairs(labelled, VALIDATION) == {("u", "d")}  # v's c was trained on; nothing of v is new
+    assert not pairs(labelled)
 
 
 def append(lake: Lake, user: str, items: str, days: int = 0) -> dict[str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from models.model_config import SequenceConfig
+from pipelines.learning.data.examples import Order
 from pipelines.learning.scaling import as_before, scaled
-from pipelines.recipes import RECIPES, load_recipe, to_dict
+from pipelines.recipes import load_recipe, to_dict
 
 
 @pytest.mark.parametrize(
@@ -19,14 +20,23 @@ def test_a_sequence_model_grows_with_the_log(num_examples: int, dim: int, epochs
     assert scaled(made, 10) == made
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("sequence", "two_tower", "ranker")])
+@pytest.mark.parametrize("name", ["content", "neural_cf", "hybrid"])
 def test_a_recipe_without_open_settings_stays(name: str) -> None:
     assert scaled(load_recipe(name), 1_000) == load_recipe(name)
 
 
-@pytest.mark.parametrize(("ordered", "lengths", "tower"), [(True, (50, 5), "perceptron"), (False, (200, 0), "sum")])
-def test_a_set_is_shown_as_a_whole_and_summed(ordered: bool, lengths: tuple[int, int], tower: str) -> None:
-    made = scaled(load_recipe("two_tower"), 700_000, ordered)
+@pytest.mark.parametrize("name", ["als", "item_knn"])
+def test_what_is_recent_counts_more_where_times_tell(name: str) -> None:
+    recipe = load_recipe(name)
+    assert to_dict(scaled(recipe, 1_000, "time"))["model"]["recency_half_life"] == 5
+    assert scaled(recipe, 1_000, "given").model == scaled(recipe, 1_000, "none").model == recipe.model
+    asked = load_recipe(name, ["model.recency_half_life=9"])
+    assert scaled(asked, 1_000, "time").model == asked.model
+
+
+@pytest.mark.parametrize(("order", "lengths", "tower"), [("time", (50, 5), "perceptron"), ("none", (200, 0), "sum")])
+def test_a_set_is_shown_as_a_whole_and_summed(order: Order, lengths: tuple[int, int], tower: str) -> None:
+    made = scaled(load_recipe("two_tower"), 700_000, order)
     assert (made.features.history_length, made.features.recent_length) == lengths
     assert to_dict(made)["model"]["tower"] == tower
     assert as_before(load_recipe("two_tower"), made).model == made.model
@@ -34,6 +44,15 @@ def test_a_set_is_shown_as_a_whole_and_summed(ordered: bool, lengths: tuple[int,
 
 def test_a_large_log_needs_few_rounds() -> None:
     assert [scaled(load_recipe("two_tower"), n).training.epochs for n in (100_000_000, 1_000_000, 1_000)] == [3, 16, 60]
+
+
+@pytest.mark.parametrize(("num_examples", "batch_size"), [(1_000_000, 1_536), (50_000, 500), (1_000, 256)])
+def test_a_small_log_is_cut_into_small_batches(num_examples: int, batch_size: int) -> None:
+    made = scaled(load_recipe("sequence"), num_examples)
+    assert made.training.batch_size == batch_size
+    asked = load_recipe("sequence", ["training.batch_size=100"])
+    assert scaled(asked, num_examples).training.batch_size == 100
+    assert scaled(load_recipe("sequence", ["training.min_steps=0"]), num_examples).training.batch_size == 1_536
 
 
 def test_what_goes_on_keeps_what_was_chosen_before() -> None:
