@@ -45,12 +45,16 @@ class SequenceConfig:
 
 @dataclass(frozen=True, slots=True)
 class NeuralCFConfig:
-    """Widths of the factorisation and of the perceptron, and how many negatives are drawn for each positive."""
+    """Widths of the factorisation and of the perceptron, and how many negatives are drawn for each positive.
+
+    `unknown_share`: share of examples whose user is taken as unknown, so that newcomers have trained rows.
+    """
 
     kind: ClassVar[str] = "neural_cf"
     embedding_dim: int = 64
     hidden_dim: int = 128
     num_negatives: int = 4
+    unknown_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def content() -> Recipe:
 
 def neural_cf() -> Recipe:
     """NeuMF: factorisation and a perceptron side by side."""
-    return Recipe("neural_cf", NeuralCFConfig(), training=TrainingConfig(epochs=20, refit=True))
+    return Recipe("neural_cf", NeuralCFConfig(), training=TrainingConfig(epochs=20, validation_users=500, refit=True))
 
 
 def hybrid() -> Recipe:

@@ -16,8 +16,9 @@ from models.nets.jagged import to_kjt
 from models.nets.neu_mf import CANDIDATES, KEYS, USER, NeuMF, neu_mf_tables
 from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.example_stream import ExampleStream
-from pipelines.learning.objectives.full_ranking import METRIC, ndcg_of_scores
+from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_of_scores
 from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 
 class NeuralCFObjective(ExampleStream):
@@ -38,7 +39,8 @@ class NeuralCFObjective(ExampleStream):
         negatives = rng.integers(0, self._num_items, (len(batch), self._config.num_negatives))
         candidates = np.concatenate([batch.items[:, None], negatives], axis=1)
         accidental = torch.from_numpy(negatives == batch.items[:, None])
-        return Inputs(_look_ups(batch.users.user, candidates), {"accidental": accidental})
+        users = unknown_to_some(batch.users, self._config.unknown_share, self._known, rng)
+        return Inputs(_look_ups(users.user, candidates), {"accidental": accidental})
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
         """Loss of the positive and of its negatives, summed, [batch]; a negative that is the positive is left out."""
@@ -48,13 +50,23 @@ class NeuralCFObjective(ExampleStream):
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
         """NDCG@10 over the full catalogue, seen items masked."""
-        everything = np.arange(self._num_items)[None]
+        rows = held_out.examples.users.user
+        users = by_batch(len(rows), lambda part: self._found(net, USER, rows[part]))
+        items = by_batch(self._num_items, lambda part: self._found(net, CANDIDATES, np.arange(self._num_items)[part]))
+        share = net.item_layer(items[:, net.dim :])
         parts = []
-        for row, user in enumerate(held_out.examples.users.user):
-            features = _look_ups(np.asarray([user]), everything).to(device_of(net))
-            scores = net(features).float().cpu().numpy()
+        for row, user in enumerate(users):
+            scores = net.combine(user, items, share)[None].float().cpu().numpy()
             parts.append(ndcg_of_scores(scores, held_out.examples.items[row : row + 1], held_out.seen[row : row + 1]))
         return np.concatenate(parts)
+
+    def _found(self, net: Any, key: str, rows: NDArray[np.int64]) -> Tensor:
+        """Rows of the table behind a key, [len(rows), 2 × dim]."""
+        ones, none = np.ones(len(rows), np.int32), np.zeros(len(rows), np.int32)
+        nothing = Jagged(np.zeros(0, np.int64), none)
+        looked_up = {USER: nothing, CANDIDATES: nothing} | {key: Jagged(rows, ones)}
+        found: Tensor = net.tables(to_kjt(looked_up, KEYS, len(rows)).to(device_of(net)))[key].values()
+        return found
 
 
 def _look_ups(users: NDArray[np.int64], candidates: NDArray[np.int64]) -> Any:
