@@ -18,11 +18,11 @@ from models.index import VectorIndex
 from models.item_table import SCHEMA, ItemTable
 from models.manifest import Manifest
 from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
-from models.nets.embedding_tables import embedding_tables
 from models.nets.files import save_net
 from models.nets.ranker import Ranker, ranker_tables
 from models.nets.ranker_net import RANKER
-from models.nets.two_tower import ITEM_SIDES, TwoTower
+from models.nets.two_tower import TwoTower
+from models.nets.two_tower_inputs import tower_tables
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
 from models.recommender import USERS_FILE
@@ -73,9 +73,9 @@ def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
         norway.with_columns(pl.lit("NO").alias("country")),
     ]
     pq.write_table(popular_lists(pl.concat(counts), num_items), folder / POPULAR_FILE)
-    sizes = TableSizes(num_users + SPEC.user_buckets, num_items, SPEC.country_buckets, SPEC.category_buckets)
+    sizes = TableSizes.of(SPEC, num_users, num_items)
     two_tower, ranker = TwoTowerConfig(), RankerConfig()
-    net = TwoTower(embedding_tables(sizes, two_tower.embedding_dim, ITEM_SIDES), two_tower)
+    net = TwoTower(tower_tables(sizes, two_tower.embedding_dim), two_tower)
     save_net(folder, TWO_TOWER, two_tower, sizes, net.state_dict())
     VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)
     weights = Ranker(ranker_tables(sizes, ranker, "cpu"), ranker).state_dict()

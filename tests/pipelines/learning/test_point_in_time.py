@@ -23,6 +23,10 @@ SPEC = FeatureSpec(history_length=4)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+AGE = {"age": "25"}
+PROFILE = pa.table({"user_id": ["ann"], "attributes": ['{"age": "25"}']})
+
+
 class Event(NamedTuple):
     """One line of a log; the n-th event happens at n minutes."""
 
@@ -54,12 +58,14 @@ def encoded(log: list[Event]) -> dict[str, np.ndarray]:
             "interaction_id": [f"{n:03}" for n in range(len(log))],
         }
     )
-    return encode(build(rows, seed=1), ITEMS, USERS, SPEC, Split("none"))
+    everything = pa.concat_tables([rows, PROFILE], promote_options="default")
+    return encode(build(everything, seed=1), ITEMS, USERS, SPEC, Split("none"))
 
 
 def examples(log: list[Event], until: int) -> set[tuple[object, ...]]:
-    """Examples of the first `until` events: who, when, what, from where, after what."""
+    """Examples of the first `until` events: who, when, what, from where, after what. A profile holds at all times."""
     made = expand(encoded(log), SPEC.history_length)
+    assert made["profile"].tolist() == SPEC.profiles([AGE if user == 0 else {} for user in made["user"]]).tolist()
     limit = int((START + timedelta(minutes=until)).timestamp() * 1e6)
     rows = zip(made["user"], made["now_us"], made["item"], made["country"], made["history"].tolist(), strict=True)
     return {
