@@ -131,10 +131,12 @@ class Recommender:
         return Candidates(rows[~barred], scores[~barred]).head(k)
 
     def has_signal(self, user: UserState) -> bool:
-        """True when an item of the user's history is known or, where those say something, their id or a profile."""
+        """True when the bundle knows the user or, where it goes by profiles, they have one."""
+        return self.knows(user) or (self._retriever.by_profile and bool(user.attributes))
+
+    def knows(self, user: UserState) -> bool:
+        """True when the bundle knows an item of the user's history or, where that says something, their id."""
         if self._retriever.by_user_id and self._users.row(user.user_id) is not None:
-            return True
-        if self._retriever.by_profile and user.attributes:
             return True
         return bool(self.items.vocabulary.known_rows(user.positives))
 

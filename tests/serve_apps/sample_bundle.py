@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 
 from cluster.registry import Registry
 from models.features import FeatureSpec
@@ -34,12 +35,14 @@ NORWAY_ITEMS = 3
 """Norway's own popular list is `i5, i6, i7`; everywhere it is `i0, i1, …`."""
 
 
-def publish(registry: Registry, version: str, num_items: int = 60, num_users: int = 20, seed: int = 1) -> str:
-    """Publish a bundle of items `i0 …` and known users `u0 …`."""
+def publish(
+    registry: Registry, version: str, num_items: int = 60, num_users: int = 20, seed: int = 1, profiles: bool = False
+) -> str:
+    """Publish a bundle of items `i0 …` and known users `u0 …`; `profiles`: one whose training has seen some."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
         folder.mkdir()
-        _write(folder, num_items, num_users, seed)
+        _write(folder, num_items, num_users, seed, profiles)
         manifest = Manifest(
             version=version,
             created_at=datetime.now(UTC).isoformat(),
@@ -52,7 +55,7 @@ def publish(registry: Registry, version: str, num_items: int = 60, num_users: in
         return registry.publish(folder, manifest)
 
 
-def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
+def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bool) -> None:
     torch.manual_seed(seed)
     describe_retriever(folder, "two_tower", SPEC)
     columns = {
@@ -76,6 +79,8 @@ def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
     sizes = TableSizes.of(SPEC, num_users, num_items)
     two_tower, ranker = TwoTowerConfig(), RankerConfig()
     net = TwoTower(tower_tables(sizes, two_tower.embedding_dim), two_tower)
+    if profiles:
+        nn.init.ones_(net.user_tower.gates)
     save_net(folder, TWO_TOWER, two_tower, sizes, net.state_dict())
     VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)
     weights = Ranker(ranker_tables(sizes, ranker, "cpu"), ranker).state_dict()
