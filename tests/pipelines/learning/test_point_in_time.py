@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.features import FeatureSpec
@@ -44,6 +44,7 @@ events = st.builds(
     st.sampled_from([None, "NO", "SE"]),
 )
 logs = st.lists(events, min_size=1, max_size=14)
+patiently = settings(deadline=None)  # of a busy machine
 
 
 def encoded(log: list[Event]) -> dict[str, np.ndarray]:
@@ -75,11 +76,13 @@ def examples(log: list[Event], until: int) -> set[tuple[object, ...]]:
     }
 
 
+@patiently
 @given(logs, logs, logs)
 def test_what_comes_later_changes_no_example(past: list[Event], one: list[Event], other: list[Event]) -> None:
     assert examples(past + one, len(past)) == examples(past + other, len(past)) == examples(past, len(past))
 
 
+@patiently
 @given(logs)
 def test_history_and_country_are_of_strictly_earlier_events(log: list[Event]) -> None:
     for user, now, item, country, history in examples(log, len(log)):
@@ -92,6 +95,7 @@ def test_history_and_country_are_of_strictly_earlier_events(log: list[Event]) ->
         assert {row for row in history if row >= 0} <= liked
 
 
+@patiently
 @given(logs, logs)
 def test_what_comes_later_changes_no_step_of_a_sequence(past: list[Event], later: list[Event]) -> None:
     whole, prefix = (training_sequences(encoded(log)) for log in (past + later, past))
