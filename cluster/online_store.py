@@ -7,7 +7,7 @@ An append is the acknowledgement: when it returns, the events are durable, de-du
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from models.errors import ConfigError
@@ -29,11 +29,13 @@ SEEN_WINDOW_S = 7 * 86_400
 class OnlineUser:
     """What the store holds of one user; events oldest first, at most `HISTORY_LIMIT` of each sign.
 
-    Events of one microsecond come in a fixed order that is not that of their arrival.
+    Events of one microsecond come in a fixed order that is not that of their arrival. `attributes`: see
+    `models/profiles.py`; they are personal data and not in the text of a user.
     """
 
     history: tuple[HistoryEvent, ...] = ()
     country: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,10 @@ class OnlineStore(Protocol):
         """State of each user in order, in one fetch; an unknown user is empty."""
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
-        """Merge histories and profiles from the lake under what is already there; again is a no-op."""
+        """Merge histories and profiles from the lake under what is already there; again is a no-op.
+
+        A country and an attribute that are there stay; what is new is added.
+        """
 
     def read_log(self, after: int, limit: int) -> list[Logged]:
         """Log entries with an offset above `after`, in order."""

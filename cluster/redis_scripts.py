@@ -67,6 +67,12 @@ local function profile(user, country)
   local key = PREFIX .. 'country:' .. user
   if country ~= '' then redis.call('SET', key, country, 'NX') end
   redis.call('EXPIRE', key, LIFE)
+  redis.call('EXPIRE', PREFIX .. 'attributes:' .. user, LIFE)
+end
+
+-- Arguments first … last are names and values in turn.
+local function describe(user, first, last)
+  for i = first, last, 2 do redis.call('HSETNX', PREFIX .. 'attributes:' .. user, ARGV[i], ARGV[i + 1]) end
 end
 
 -- The clock in microseconds, or one above the last offset when the clock has not moved on. A Redis that lost
@@ -112,12 +118,14 @@ end
 WARM = f"""{_COMMON}
 local i = 1
 while i <= #ARGV do
-  local user, country, count = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  local user, country, described, count = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  local first = i + 4 + described
   local entries = {{}}
-  for j = i + 3, i + 2 + count do entries[#entries + 1] = ARGV[j] end
+  for j = first, first + count - 1 do entries[#entries + 1] = ARGV[j] end
+  describe(user, i + 4, first - 1)
   remember(user, entries)
   profile(user, country)
-  i = i + 3 + count
+  i = first + count
 end
 """
 
@@ -126,9 +134,10 @@ local answer = {{}}
 for i, user in ipairs(ARGV) do
   local positive = redis.call('LRANGE', PREFIX .. 'history:' .. user, 0, -1)
   local negative = redis.call('LRANGE', PREFIX .. 'negatives:' .. user, 0, -1)
-  answer[3 * i - 2] = table.concat(positive)
-  answer[3 * i - 1] = table.concat(negative)
-  answer[3 * i] = redis.call('GET', PREFIX .. 'country:' .. user)
+  answer[4 * i - 3] = table.concat(positive)
+  answer[4 * i - 2] = table.concat(negative)
+  answer[4 * i - 1] = redis.call('GET', PREFIX .. 'country:' .. user)
+  answer[4 * i] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
 end
 return answer
 """

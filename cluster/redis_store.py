@@ -8,7 +8,8 @@ Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
     seen:<16 bytes>      a taken interaction id (hashed), for the de-duplication window
     history:<user id>    list of the newest HISTORY_LIMIT positive events
     negatives:<user id>  list of the newest HISTORY_LIMIT negative events
-    country:<user id>    the user's country; like both lists it lives HISTORY_LIFE_S after the last write
+    country:<user id>    the user's country
+    attributes:<user id> hash of the user's attributes. Keys of a user live HISTORY_LIFE_S after the last write to them
 
 Each append is one Lua script. All keys carry the hash tag `{0}`, so the store also runs on Redis Cluster, in
 one slot; spreading it means a tag for each partition of users, with a log each. Run Redis with
@@ -89,10 +90,10 @@ class RedisStore:
             return []
         with _store_errors():
             answer = self._users(keys=[LOG], args=list(user_ids))
-        triples = zip(answer[::3], answer[1::3], answer[2::3], strict=True)
+        parts = zip(answer[::4], answer[1::4], answer[2::4], answer[3::4], strict=True)
         return [
-            OnlineUser(_history(positive, negative), country.decode() if country else None)
-            for positive, negative, country in triples
+            OnlineUser(_history(positive, negative), country.decode() if country else None, _attributes(pairs))
+            for positive, negative, country, pairs in parts
         ]
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
@@ -152,15 +153,22 @@ def _history(positive: bytes, negative: bytes) -> tuple[HistoryEvent, ...]:
     return tuple(events)
 
 
+def _attributes(pairs: Sequence[bytes]) -> dict[str, str]:
+    """Names and values in turn, as Redis answers a hash; in order of name."""
+    texts = [part.decode() for part in pairs]
+    return dict(sorted(zip(texts[::2], texts[1::2], strict=True)))
+
+
 def _warm_calls(users: Mapping[str, OnlineUser]) -> Iterable[list[str | bytes | int]]:
     """Arguments of as many calls as it takes; entries oldest first, as the script wants them."""
     args: list[str | bytes | int] = []
     for user_id, user in users.items():
-        if len(args) + len(user.history) > _MAX_ARGUMENTS and args:
+        if len(args) + len(user.history) + 2 * len(user.attributes) > _MAX_ARGUMENTS and args:
             yield args
             args = []
         history = sorted(user.history, key=lambda event: event.timestamp_us)
-        args += (user_id, user.country or "", len(history))
+        args += (user_id, user.country or "", 2 * len(user.attributes), len(history))
+        args += [part for pair in user.attributes.items() for part in pair]
         args += [_entry(e.item_id, e.event_type, e.timestamp_us) for e in history]
     if args:
         yield args

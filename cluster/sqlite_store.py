@@ -5,6 +5,7 @@
     users    user_id → a short key and the country
     identity one random name, made with the file
     history  (user key, time, item, event type): the newest HISTORY_LIMIT of each sign, or a few more
+    attributes (user key, name) → value
 
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
 survive a power cut. FULL costs one fsync a commit, some 0.2 ms against 0.02 ms without, so append in batches.
@@ -41,6 +42,8 @@ CREATE TABLE IF NOT EXISTS history (
     user_key INTEGER NOT NULL, timestamp_us INTEGER NOT NULL,
     item_id TEXT NOT NULL, event_code INTEGER NOT NULL,
     PRIMARY KEY (user_key, timestamp_us, item_id, event_code)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attributes (
+    user_key INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (user_key, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS identity (store_id TEXT NOT NULL);
 INSERT INTO identity SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM identity);
 """
@@ -50,6 +53,9 @@ INSERT INTO users (user_id, country) VALUES (?, ?) ON CONFLICT (user_id)
 """
 _REMEMBER = """
 INSERT OR IGNORE INTO history SELECT user_key, ?2, ?3, ?4 FROM users WHERE user_id = ?1
+"""
+_DESCRIBE = """
+INSERT OR IGNORE INTO attributes SELECT user_key, ?2, ?3 FROM users WHERE user_id = ?1
 """
 # The subquery is NULL, and nothing is deleted, while the user has fewer events than the limit.
 _BOUND = f"""
@@ -64,6 +70,9 @@ DELETE FROM history WHERE user_key = (SELECT user_key FROM users WHERE user_id =
 _FETCH = """
 SELECT user_id, country, item_id, event_code, timestamp_us FROM users LEFT JOIN history USING (user_key)
 WHERE user_id IN ({}) ORDER BY user_id, timestamp_us
+"""
+_FETCH_ATTRIBUTES = """
+SELECT user_id, name, value FROM users JOIN attributes USING (user_key) WHERE user_id IN ({}) ORDER BY user_id, name
 """
 # Twice as many as are added, so that the table shrinks to the window without a pause.
 _FORGET = "DELETE FROM seen WHERE offset IN (SELECT offset FROM seen WHERE offset < ? ORDER BY offset LIMIT ?)"
@@ -118,9 +127,10 @@ class SqliteStore:
             )
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        """State of each user in order; one query for the whole batch."""
+        """State of each user in order; two queries for the whole batch."""
         histories: dict[str, list[HistoryEvent]] = {}
         countries: dict[str, str | None] = {}
+        attributes: dict[str, dict[str, str]] = {}
         with self._file.read() as db:
             for part in _parts(list(dict.fromkeys(user_ids))):
                 for user_id, country, item_id, code, time_us in db.execute(_FETCH.format(_marks(part)), part):
@@ -128,13 +138,17 @@ class SqliteStore:
                         histories[user_id], countries[user_id] = [], country
                     if code is not None:
                         histories[user_id].append(HistoryEvent(item_id, EVENT_OF_CODE[code], time_us))
-        return [OnlineUser(_newest(histories.get(u, [])), countries.get(u)) for u in user_ids]
+                for user_id, name, value in db.execute(_FETCH_ATTRIBUTES.format(_marks(part)), part):
+                    attributes.setdefault(user_id, {})[name] = value
+        return [OnlineUser(_newest(histories.get(u, [])), countries.get(u), attributes.get(u, {})) for u in user_ids]
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
         rows = [_row(user_id, event) for user_id, user in users.items() for event in user.history]
+        described = [(user_id, *pair) for user_id, user in users.items() for pair in user.attributes.items()]
         with self._write() as db:
             _remember(db, ((user_id, user.country) for user_id, user in users.items()), rows)
+            db.executemany(_DESCRIBE, described)
             _bound(db, rows)
 
     def read_log(self, after: int, limit: int) -> list[Logged]:

@@ -1,37 +1,24 @@
-"""One feature definition for training and serving: the spec, and pure transforms to look-up inputs.
-
-Embedding look-ups take `Jagged` features: for a batch of examples, all values end to end and how many
-belong to each example. Two users, the first having seen items 7 and 3, the second only item 5:
-
-    history.values  = [7, 3, 5]
-    history.lengths = [2, 1]
-
-TorchRec's KeyedJaggedTensor is several of these under their names (`models/nets/jagged.py`).
-"""
+"""One feature definition for training and serving: the spec, and pure transforms to look-up inputs (`Jagged`)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from models.profiles import MAX_ATTRIBUTES
+from models.ragged import Jagged, Ragged, unpadded
+from models.title_words import title_words
 from models.vocabulary import Rows, hash_bucket
 
 USER_FEATURES = ("user", "country", "history", "recent", "last")
 NUM_DENSE = 4
 _US_PER_DAY = 86_400_000_000
-
-
-class Jagged(NamedTuple):
-    """Values end to end and the number of values of each example."""
-
-    values: Rows
-    lengths: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +30,18 @@ class FeatureSpec:
     user_buckets: int = 16
     country_buckets: int = 64
     category_buckets: int = 256
-    version: int = 2
+    profile_buckets: int = 1_024
+    word_buckets: int = 8_192
+    version: int = 3
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def with_buckets_of(self, other: FeatureSpec) -> FeatureSpec:
+        """This spec with every number of buckets of another, so that both look up the same rows."""
+        names = [field.name for field in fields(self) if field.name.endswith("_buckets")]
+        return replace(self, **{name: getattr(other, name) for name in names})
 
     def country(self, country: str | None) -> int:
         """Bucket of a country; bucket 0 is "unknown"."""
@@ -57,30 +51,44 @@ class FeatureSpec:
         """Distinct buckets of an item's categories, ascending."""
         return sorted({hash_bucket(name, self.category_buckets) for name in categories})
 
+    def profiles(self, users: Sequence[Mapping[str, str]]) -> NDArray[np.int32]:
+        """Buckets of each user's attributes in order of name, [num_users, MAX_ATTRIBUTES]; -1 is padding."""
+        padded = no_profiles(len(users))
+        for row, attributes in zip(padded, users, strict=True):
+            named = sorted(attributes.items())[:MAX_ATTRIBUTES]
+            row[: len(named)] = [hash_bucket(f"{name}={value}", self.profile_buckets) for name, value in named]
+        return padded
+
 
 @dataclass(frozen=True, slots=True)
 class UserBatch:
-    """Users as of a moment each. `history`: [batch, history_length] item rows, newest last, -1 is padding."""
+    """Users as of a moment each. `history`: [batch, history_length] item rows, newest last, -1 is padding.
+
+    `profile`: [batch, MAX_ATTRIBUTES] buckets (`FeatureSpec.profiles`).
+    """
 
     user: Rows
     country: Rows
     history: NDArray[np.int32]
     now_us: NDArray[np.int64]
+    profile: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.user)
 
     def take(self, index: NDArray[np.int64] | slice) -> UserBatch:
         """The users at `index`, in that order."""
-        return UserBatch(self.user[index], self.country[index], self.history[index], self.now_us[index])
+        return UserBatch(
+            self.user[index], self.country[index], self.history[index], self.now_us[index], self.profile[index]
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFeatures:
-    """Static features of every item, by row. Categories lie end to end: item i has `[offsets[i], offsets[i+1])`."""
+    """Static features of every item, by row."""
 
-    category_values: Rows
-    category_offsets: Rows
+    categories: Ragged
+    words: Ragged
     log_popularity: NDArray[np.float32]
     released_us: NDArray[np.int64]
 
@@ -89,11 +97,11 @@ class ItemFeatures:
 
     def categories_of(self, items: Rows) -> Jagged:
         """Category buckets of each item row."""
-        starts = self.category_offsets[items]
-        lengths = self.category_offsets[items + 1] - starts
-        ends = np.cumsum(lengths)
-        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-        return Jagged(self.category_values[np.repeat(starts, lengths) + within], lengths.astype(np.int32))
+        return self.categories.take(items)
+
+    def words_of(self, items: Rows) -> Jagged:
+        """Buckets of the words of each item row's title."""
+        return self.words.take(items)
 
 
 def item_features(
@@ -101,13 +109,21 @@ def item_features(
     categories: Sequence[Sequence[str]],
     counts: NDArray[np.int64],
     released_us: NDArray[np.int64],
+    titles: pl.Series | None = None,
 ) -> ItemFeatures:
-    """Features of a catalogue in row order. `released_us` is -1 where unknown."""
+    """Features of a catalogue in row order. `released_us` is -1 where unknown; without `titles` there are no words."""
     buckets = [spec.categories(names) for names in categories]
-    offsets = np.zeros(len(buckets) + 1, dtype=np.int64)
-    np.cumsum([len(b) for b in buckets], out=offsets[1:])
-    values = np.asarray([value for b in buckets for value in b], dtype=np.int64)
-    return ItemFeatures(values, offsets, np.log1p(counts).astype(np.float32), released_us)
+    return ItemFeatures(
+        Ragged.of([value for b in buckets for value in b], [len(b) for b in buckets]),
+        Ragged.of([], [0] * len(buckets)) if titles is None else title_words(titles, spec.word_buckets),
+        np.log1p(counts).astype(np.float32),
+        released_us,
+    )
+
+
+def no_profiles(num_users: int) -> NDArray[np.int32]:
+    """`UserBatch.profile` of users of whom nothing is known."""
+    return np.full((num_users, MAX_ATTRIBUTES), -1, np.int32)
 
 
 def user_features(users: UserBatch, recent_length: int) -> dict[str, Jagged]:
@@ -120,9 +136,9 @@ def user_features(users: UserBatch, recent_length: int) -> dict[str, Jagged]:
     return {
         "user": Jagged(users.user, ones),
         "country": Jagged(users.country, ones),
-        "history": _jagged(users.history),
-        "recent": _jagged(users.history[:, -recent_length:] if recent_length else none),
-        "last": _jagged(users.history[:, -1:] if recent_length else none),
+        "history": unpadded(users.history),
+        "recent": unpadded(users.history[:, -recent_length:] if recent_length else none),
+        "last": unpadded(users.history[:, -1:] if recent_length else none),
     }
 
 
@@ -134,7 +150,7 @@ def item_side(name: str, features: ItemFeatures, items: Rows) -> dict[str, Jagge
 
 def context_features(rows: NDArray[np.int32]) -> dict[str, Jagged]:
     """Look-ups `context_0`, `context_1`, … of [batch, num_fields] context rows; -1 is absent and looks up nothing."""
-    return {f"context_{field}": _jagged(rows[:, field : field + 1]) for field in range(rows.shape[1])}
+    return {f"context_{field}": unpadded(rows[:, field : field + 1]) for field in range(rows.shape[1])}
 
 
 def dense_features(
@@ -170,18 +186,13 @@ def pad_history(rows: Sequence[int], length: int) -> NDArray[np.int32]:
     return history
 
 
-def _jagged(padded: NDArray[np.int32]) -> Jagged:
-    known = padded >= 0
-    return Jagged(padded[known].astype(np.int64), known.sum(axis=1).astype(np.int32))
-
-
 def _category_affinity(
     history: NDArray[np.int32], known: NDArray[np.bool_], features: ItemFeatures, items: Rows
 ) -> NDArray[np.float64]:
     num_users = len(history)
     if num_users == 0:
         return np.zeros(0)
-    num_buckets = int(features.category_values.max(initial=0)) + 1
+    num_buckets = int(features.categories.values.max(initial=0)) + 1
     owner = np.repeat(np.arange(num_users), known.sum(axis=1))
     seen = features.categories_of(history[known].astype(np.int64))
     cells = np.repeat(owner, seen.lengths) * num_buckets + seen.values

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -62,10 +63,14 @@ class ItemTable:
         """Categories in row order."""
         return [names or [] for names in self._table["categories"].to_pylist()]
 
-    def features(self, spec: FeatureSpec) -> ItemFeatures:
-        """The nets' static item features. Categories and tags share their buckets."""
+    def features(self, spec: FeatureSpec, *, words: bool = True) -> ItemFeatures:
+        """The nets' static item features. Categories and tags share their buckets.
+
+        `words` False: without those of the titles, which only the making of item vectors needs.
+        """
         tags = [[f"tag {name}" for name in names or []] for names in self._table["tags"].to_pylist()]
         labels = [[*categories, *tagged] for categories, tagged in zip(self.categories, tags, strict=True)]
         days = self._table["released"].cast(pa.int32()).fill_null(-1).to_numpy().astype(np.int64)
         released_us = np.where(days >= 0, days * 86_400_000_000, -1)
-        return item_features(spec, labels, self.counts, released_us)
+        titles = pl.Series(self._table["title"]) if words else None
+        return item_features(spec, labels, self.counts, released_us, titles)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from models.features import FeatureSpec
+
 
 @dataclass(frozen=True, slots=True)
 class TwoTowerConfig:
@@ -177,5 +179,23 @@ class TableSizes:
     items: int
     countries: int
     categories: int
+    profiles: int
+    words: int
     contexts: int = 0
     context_fields: int = 0
+
+    @classmethod
+    def of(
+        cls, spec: FeatureSpec, num_users: int, num_items: int, contexts: int = 0, context_fields: int = 0
+    ) -> TableSizes:
+        """Sizes for a spec. `num_users`: rows of the known ones; those reserved for the others come on top."""
+        return cls(
+            num_users + spec.user_buckets,
+            num_items,
+            spec.country_buckets,
+            spec.category_buckets,
+            spec.profile_buckets,
+            spec.word_buckets,
+            contexts,
+            context_fields,
+        )

@@ -36,7 +36,7 @@ class Recommender:
         self.items = ItemTable.load(folder)
         self.popularity = Popularity.load(folder)
         self._users = Vocabulary(pq.read_table(folder / USERS_FILE)["user_id"].to_pylist(), spec.user_buckets)
-        self._features = self.items.features(spec)
+        self._features = self.items.features(spec, words=False)
         self._retriever = load_retriever(folder, self.items)
         self._ranker = RankerNet.load(folder) if (folder / RANKER).exists() else None
 
@@ -63,7 +63,8 @@ class Recommender:
             user=np.asarray([self._users.bucket(u.user_id) for u in users], np.int64),
             country=np.asarray([self.spec.country(u.country) for u in users], np.int64),
             history=np.stack(histories),
-            now_us=np.asarray([int(u.now.timestamp() * 1e6) for u in users], np.int64),
+            now_us=np.asarray([u.now_us for u in users], np.int64),
+            profile=self.spec.profiles([u.attributes for u in users]),
         )
 
     def rows(self, item_ids: AbstractSet[str]) -> Rows:
@@ -130,6 +131,10 @@ class Recommender:
         return Candidates(rows[~barred], scores[~barred]).head(k)
 
     def has_signal(self, user: UserState) -> bool:
+        """True when the bundle knows the user or, where it goes by profiles, they have one."""
+        return self.knows(user) or (self._retriever.by_profile and bool(user.attributes))
+
+    def knows(self, user: UserState) -> bool:
         """True when the bundle knows an item of the user's history or, where that says something, their id."""
         if self._retriever.by_user_id and self._users.row(user.user_id) is not None:
             return True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from models.events import NEGATIVE_TYPES, EventType
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +22,21 @@ class HistoryEvent:
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """A user as of `now`: events oldest first, both liked and disliked ones."""
+    """A user as of `now`: events oldest first, both liked and disliked ones.
+
+    `attributes`: see `models/profiles.py`. They are personal data and not in the text of a state.
+    """
 
     user_id: str
     now: datetime
     history: tuple[HistoryEvent, ...] = ()
     country: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+
+    @property
+    def now_us(self) -> int:
+        """`now` as UTC microseconds."""
+        return (self.now - EPOCH) // timedelta(microseconds=1)
 
     @property
     def positives(self) -> tuple[str, ...]:

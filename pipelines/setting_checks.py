@@ -13,6 +13,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "features.user_buckets": (1, 2**31),
     "features.country_buckets": (2, 2**31),
     "features.category_buckets": (1, 2**31),
+    "features.profile_buckets": (1, 2**31),
+    "features.word_buckets": (1, 2**31),
     "model.embedding_dim": (0, 4_096),
     "model.hidden_dim": (1, 65_536),
     "model.temperature": (1e-4, 100),

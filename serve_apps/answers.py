@@ -44,16 +44,16 @@ class Answer:
 def make_answer(items: list[Item], variant: str, version: str, fallback: str | None, user: UserState) -> Answer:
     """An answer under a new id; its freshness is the age of the user's newest event."""
     newest = max((event.timestamp_us for event in user.history), default=None)
-    now_us = int(user.now.timestamp() * 1e6)
-    freshness_ms = None if newest is None else max(0, (now_us - newest) // 1_000)
+    freshness_ms = None if newest is None else max(0, (user.now_us - newest) // 1_000)
     return Answer(uuid.uuid4().hex, items, variant, version, fallback, freshness_ms)
 
 
 def recommended_items(recommender: Recommender, user: UserState, candidates: Candidates) -> list[Item]:
     """A personal row: each reason is the item of the user's history that lies nearest to the recommended one."""
+    otherwise = "Based on your earlier activity" if recommender.knows(user) else "Chosen for you"
     done = {event.item_id: _DONE[event.event_type] for event in user.history if event.event_type in _DONE}
     reasons = [
-        f"Because you {done[cause]} {_title(recommender, cause)}" if cause else "Based on your earlier activity"
+        f"Because you {done[cause]} {_title(recommender, cause)}" if cause else otherwise
         for cause in recommender.causes(user, candidates.item_rows)
     ]
     return _items(recommender, candidates, reasons, "model")

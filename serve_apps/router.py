@@ -196,4 +196,4 @@ class Router:
 
 def _state(user: OnlineUser, query: Query, now: datetime) -> UserState:
     asked = query.country if isinstance(query, HomeQuery) else None
-    return UserState(query.user_id or "", now, user.history, asked or user.country)
+    return UserState(query.user_id or "", now, user.history, asked or user.country, user.attributes)

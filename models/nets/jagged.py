@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torchrec import KeyedJaggedTensor
 
-from models.features import Jagged
+from models.ragged import Jagged
 
 
 def to_kjt(features: Mapping[str, Jagged], keys: Sequence[str], batch: int) -> KeyedJaggedTensor:

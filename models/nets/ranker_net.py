@@ -16,7 +16,6 @@ from models.contexts import ContextVocabulary
 from models.features import (
     FeatureSpec,
     ItemFeatures,
-    Jagged,
     UserBatch,
     context_features,
     dense_features,
@@ -26,6 +25,7 @@ from models.features import (
 from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.nets.files import describe, fill
 from models.nets.ranker import Ranker, ranker_tables
+from models.ragged import Jagged
 from models.vocabulary import Rows
 
 RANKER = "ranker.safetensors"

@@ -1,8 +1,9 @@
 """Two towers: a user vector and an item vector whose inner product ranks the catalogue.
 
-The user is its id, country and pooled history over three horizons (all, recent, last); the item is its id,
-categories and tags. History and items share one table, so an item learned as a target is known as history at once
-(Covington et al., 2016, section 3; Yi et al., 2019). Both sides are L2-normalised and scaled by the temperature.
+The user is its id, country, profile and pooled history over three horizons (all, recent, last), at a moment; the item
+is its id, categories, tags and the words of its title. History and items share one table, so an item learned as a
+target is known as history at once (Covington et al., 2016, section 3; Yi et al., 2019). Both sides are L2-normalised
+and scaled by the temperature.
 
 A side is the sum of its features, each weighed element by element (as SimpleX gates history and id: Mao et al., 2021,
 section 3), and, in a `perceptron` tower, what one hidden layer makes of them all. A weighted sum of embeddings
@@ -19,12 +20,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
-from models.features import USER_FEATURES
 from models.model_config import TwoTowerConfig
+from models.nets.two_tower_inputs import ITEM_PARTS, TOWER_USER_FEATURES
 
-ITEM_SIDES = ("item", "negative")
 _KNOWN_AT_ONCE = ("history", "recent", "last", "item")
 """Features that a tower begins with; it takes in the others as far as they turn out to help."""
+
+_LEAST_NORM = 0.01
+"""Sums shorter than this stay shorter than the others. A side of which nothing is known begins at zero, where the
+gradient of a direction has no bound, and one such example would stall Adam for the whole run.
+"""
 
 
 class TwoTower(nn.Module):
@@ -33,8 +38,8 @@ class TwoTower(nn.Module):
     def __init__(self, tables: EmbeddingBagCollection, config: TwoTowerConfig) -> None:
         super().__init__()
         self.tables = tables
-        self.user_tower = _Tower(USER_FEATURES, config)
-        self.item_tower = _Tower(("item", "categories"), config)
+        self.user_tower = _Tower(TOWER_USER_FEATURES, config)
+        self.item_tower = _Tower([f"item{part}" for part in ITEM_PARTS], config)
 
     def forward(self, features: KeyedJaggedTensor) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors of users, items and negatives, each [batch, dim]."""
@@ -48,17 +53,23 @@ class TwoTower(nn.Module):
 
     def user_vectors(self, pooled: dict[str, Tensor]) -> Tensor:
         """[batch, dim]."""
-        vectors: Tensor = self.user_tower(torch.stack([pooled[name] for name in USER_FEATURES], dim=1))
+        vectors: Tensor = self.user_tower(torch.stack([pooled[name] for name in TOWER_USER_FEATURES], dim=1))
         return vectors
 
     def item_vectors(self, pooled: dict[str, Tensor], side: str = "item") -> Tensor:
         """[batch, dim] for one of `ITEM_SIDES`."""
-        vectors: Tensor = self.item_tower(torch.stack([pooled[side], pooled[f"{side}_categories"]], dim=1))
+        vectors: Tensor = self.item_tower(torch.stack([pooled[f"{side}{part}"] for part in ITEM_PARTS], dim=1))
         return vectors
+
+    def reads(self, feature: str) -> bool:
+        """False for a user feature that no example of the training had: its gate is still as it began."""
+        return bool(self.user_tower.gates[TOWER_USER_FEATURES.index(feature)].any())
 
 
 class _Tower(nn.Module):
-    """[batch, num_features, dim] to [batch, dim], each of length 1 / √temperature."""
+    """[batch, num_features, dim] to [batch, dim], each of length 1 / √temperature, or shorter where next to nothing
+    is known.
+    """
 
     def __init__(self, features: Sequence[str], config: TwoTowerConfig) -> None:
         super().__init__()
@@ -74,7 +85,7 @@ class _Tower(nn.Module):
         made = (features * self.gates).sum(dim=1)
         if self.hidden is not None:
             made = made + self.hidden(features.flatten(1))
-        vectors: Tensor = self.scale * F.normalize(made, dim=1)
+        vectors: Tensor = self.scale * F.normalize(made, dim=1, eps=_LEAST_NORM)
         return vectors
 
 

@@ -27,6 +27,8 @@ class CatalogueScorer(Protocol):
 class ExhaustiveRetriever:
     """A `Retriever` that compares everything. Cost grows with the catalogue: see the recipe's page for its limit."""
 
+    by_profile = False
+
     def __init__(self, scorer: CatalogueScorer, by_user_id: bool) -> None:
         self._scorer = scorer
         self.by_user_id = by_user_id

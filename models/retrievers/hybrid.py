@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +42,13 @@ class Source:
 
     def of(self, users: UserBatch) -> UserBatch:
         """The users with no more of their history than this source was trained with."""
-        return UserBatch(users.user, users.country, users.history[:, -self.history_length :], users.now_us)
+        return replace(users, history=users.history[:, -self.history_length :])
 
 
 class HybridRetriever:
     """A `Retriever` of retrievers that share item and user rows. `weights`: one for each column of `features`."""
+
+    by_profile = False  # without events a collaborative source counts for nothing, whatever it reads
 
     def __init__(
         self, sources: Sequence[Source], counts: NDArray[np.int64], weights: NDArray[np.float64] | None = None

@@ -28,7 +28,7 @@ _CHUNK_PRODUCTS = 1 << 24
 class ItemKnnRetriever:
     """A `Retriever` over [num_items, num_items] similarities, row i holding the neighbours of item i without itself."""
 
-    by_user_id = False
+    by_user_id = by_profile = False
 
     def __init__(self, similarities: csr_matrix, recency_half_life: float) -> None:
         self._similarities, self._half_life = similarities, recency_half_life

@@ -58,7 +58,8 @@ def _index(folder: Path, items: ItemTable) -> VectorIndex:
 
 
 def _two_tower(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:
-    return VectorRetriever(TwoTowerEncoder.load(folder, spec), _index(folder, items), by_user_id=True)
+    encoder = TwoTowerEncoder.load(folder, spec)
+    return VectorRetriever(encoder, _index(folder, items), by_user_id=True, by_profile=encoder.reads_profiles)
 
 
 def _sequence(folder: Path, spec: FeatureSpec, items: ItemTable) -> Retriever:

@@ -17,6 +17,8 @@ class Retriever(Protocol):
 
     by_user_id: bool
     """True when a known id says something of a user even without a history."""
+    by_profile: bool
+    """True when attributes do so, of a known user or a new one."""
 
     def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Item rows and scores of the best `k` (at most all) for each user, [batch, k], best first; row -1 is none."""

@@ -22,9 +22,11 @@ class UserEncoder(Protocol):
 class VectorRetriever:
     """A `Retriever` of any encoder and the index of its items."""
 
-    def __init__(self, encoder: UserEncoder, index: VectorIndex, by_user_id: bool = False) -> None:
+    def __init__(
+        self, encoder: UserEncoder, index: VectorIndex, by_user_id: bool = False, by_profile: bool = False
+    ) -> None:
         self._encoder, self._index = encoder, index
-        self.by_user_id = by_user_id
+        self.by_user_id, self.by_profile = by_user_id, by_profile
 
     def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """By the index: exact or approximate as that is."""

@@ -7,6 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from models.events import EventType
+from models.profiles import parse_attributes
 from models.user_state import HistoryEvent, UserState
 
 
@@ -23,6 +24,7 @@ def states(block: pa.Table, now: datetime) -> list[UserState]:
                 )
             ),
             row["country"],
+            parse_attributes(row["attributes"]),
         )
         for row in block.to_pylist()
     ]

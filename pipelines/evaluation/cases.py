@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 from ray.data import Dataset
 
 from models.events import EventType
-from models.user_state import HistoryEvent, UserState
+from models.profiles import parse_attributes
+from models.user_state import EPOCH, HistoryEvent, UserState
 from models.vocabulary import hash_bucket
 from pipelines.learning.data.corpus import explode
 from pipelines.learning.data.split import TEST, VALIDATION, Split
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLOCK_USERS = 512
 
 
@@ -80,15 +81,17 @@ def _as_of(user: pl.DataFrame, held_out: pl.Series, split: Split, part: int) -> 
     moment = len(user) - 1 if first is None else first
     # The pairs of a given split may lie anywhere in the sequence: all the others are known.
     before = user.filter(user["label"] < part) if split.protocol == "given" else user[:first]
-    return _state(before, user["user_id"][0], user["country"][moment], user["timestamp_us"][moment])
+    return _state(before, user.row(moment, named=True))
 
 
-def _state(events: pl.DataFrame, user_id: str, country: str | None, now_us: int) -> UserState:
+def _state(events: pl.DataFrame, now: dict[str, Any]) -> UserState:
+    """After `events`, as of the event `now`."""
     history = tuple(
         HistoryEvent(item_id, EventType(event_type), timestamp_us)
         for item_id, event_type, timestamp_us in events.select("item_id", "event_type", "timestamp_us").iter_rows()
     )
-    return UserState(user_id, _EPOCH + timedelta(microseconds=now_us), history, country)
+    moment = EPOCH + timedelta(microseconds=now["timestamp_us"])
+    return UserState(now["user_id"], moment, history, now["country"], parse_attributes(now["attributes"]))
 
 
 def _hash(user_id: str) -> int:

@@ -78,12 +78,7 @@ def source_recipe(name: str, hybrid: Recipe) -> Recipe:
     recipe = load_recipe(name)
     if recipe.model.kind in ("ranker", "hybrid"):
         raise ConfigError(f"{name} cannot be a source of a hybrid. Use retrieval recipes in model.sources.")
-    features = replace(
-        recipe.features,
-        user_buckets=hybrid.features.user_buckets,
-        country_buckets=hybrid.features.country_buckets,
-        category_buckets=hybrid.features.category_buckets,
-    )
+    features = recipe.features.with_buckets_of(hybrid.features)
     validation_users = max(recipe.training.validation_users, hybrid.training.validation_users)
     training = replace(recipe.training, validation_users=validation_users, refit=False)
     return replace(recipe, features=features, split=hybrid.split, seed=hybrid.seed, training=training)

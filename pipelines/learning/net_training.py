@@ -94,16 +94,8 @@ def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> Non
 
 def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
     """Rows of each embedding table for a corpus."""
-    spec = recipe.features
     contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
-    return TableSizes(
-        corpus.users.num_rows,
-        len(corpus.items),
-        spec.country_buckets,
-        spec.category_buckets,
-        contexts.num_rows,
-        len(contexts.fields),
-    )
+    return TableSizes.of(recipe.features, len(corpus.users), len(corpus.items), contexts.num_rows, len(contexts.fields))
 
 
 def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[UserCallback]) -> TorchTrainer:

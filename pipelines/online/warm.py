@@ -1,4 +1,4 @@
-"""The lake into a fresh online store: every user's newest events and country.
+"""The lake into a fresh online store: every user's newest events, country and attributes.
 
 Reads one date partition after the other, oldest first as a store likes its events, and hands over a chunk of
 rows at a time, so that memory does not grow with the lake or its users. The store itself merges and keeps the
@@ -17,6 +17,7 @@ import pyarrow as pa
 from cluster.lake import Lake
 from cluster.online_store import HISTORY_LIMIT, OnlineStore, OnlineUser
 from models.events import NEGATIVE_TYPES, EventType
+from models.profiles import parse_attributes
 from models.tables import Table
 from models.user_state import HistoryEvent
 
@@ -37,9 +38,10 @@ class WarmProgress:
 def warm(lake: Lake, store: OnlineStore, *, on_batch: Callable[[WarmProgress], None] | None = None) -> int:
     """Fill the store from the lake; the number of interactions read.
 
-    Countries come from the users table; for users it does not name, from their first interaction with one.
+    Countries and attributes come from the users table; the country of users that it gives none, from their first
+    interaction with one.
     """
-    for batch in lake.batches(Table.USERS, ("user_id", "country")):
+    for batch in lake.batches(Table.USERS, ("user_id", "country", "attributes")):
         store.warm(_profiles(batch))
     days = lake.rows_by_date(Table.INTERACTIONS)
     num_rows, num_read = sum(days.values()), 0
@@ -69,8 +71,12 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _profiles(batch: pa.RecordBatch) -> Mapping[str, OnlineUser]:
-    pairs = zip(batch["user_id"].to_pylist(), batch["country"].to_pylist(), strict=True)
-    return {user_id: OnlineUser(country=country) for user_id, country in pairs if country}
+    columns = (batch[name].to_pylist() for name in ("user_id", "country", "attributes"))
+    users = {
+        user_id: OnlineUser(country=country, attributes=parse_attributes(text))
+        for user_id, country, text in zip(*columns, strict=True)
+    }
+    return {user_id: user for user_id, user in users.items() if user.country or user.attributes}
 
 
 def _histories(rows: pa.Table) -> Mapping[str, OnlineUser]:

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from models.features import UserBatch, pad_history
+from models.features import UserBatch, no_profiles, pad_history
 from models.item_table import SCHEMA, ItemTable
 from models.retrievers.hybrid import CONTENT, HybridRetriever, Source
 from models.retrievers.loading import describe_retriever, load_retriever
@@ -82,7 +82,7 @@ class World:
         ends = np.cumsum(np.bincount(self.user_rows[kept], minlength=self.shape[0]))[:-1]
         histories = [pad_history(rows, length) for rows in np.split(self.item_rows[kept], ends)]
         nothing = np.zeros(len(histories), np.int64)
-        return UserBatch(nothing, nothing, np.stack(histories), nothing)
+        return UserBatch(nothing, nothing, np.stack(histories), nothing, no_profiles(len(histories)))
 
 
 def fitted(recipe: Recipe, material: Material, folder: Path) -> Retriever:

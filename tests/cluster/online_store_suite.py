@@ -229,6 +229,27 @@ class OnlineStoreSuite:
         assert len(logged(store)) == 1
         store.warm({})
 
+    def test_attributes_are_merged_under_what_is_there_and_none_is_said_in_the_text(self, store: OnlineStore) -> None:
+        store.append([event(1)])
+        first = {"gender": "F", "prénom": "Zoé 🐟", "note": "a\x00b ' {0}"}
+        for _ in range(2):
+            store.warm({"ann": OnlineUser(attributes=first), "bob": OnlineUser(country="NO")})
+            ann, bob, nobody = store.users(["ann", "bob", "nobody"])
+            assert list(ann.attributes.items()) == sorted(first.items())
+            assert [e.item_id for e in ann.history] == ["item-1"]
+            assert (bob.attributes, nobody.attributes) == ({}, {})
+        store.warm({"ann": OnlineUser((), "DE", {"age": "25", "gender": "M"})})
+        store.append([event(2)])
+        [ann] = store.users(["ann"])
+        assert (ann.country, ann.attributes) == ("DE", {"age": "25", **first})
+        assert "Zoé" not in repr(ann)
+
+    def test_many_users_are_warmed_at_once(self, store: OnlineStore) -> None:
+        past = tuple(HistoryEvent(f"item-{n}", EventType.VIEW, n) for n in range(HISTORY_LIMIT))
+        lake = {f"user-{n}": OnlineUser(past, "NO", {"age": str(n), "zip": "48067"}) for n in range(60)}
+        store.warm(lake)
+        assert store.users(list(lake)) == list(lake.values())
+
     def test_warming_in_any_order_keeps_the_newest(self, store: OnlineStore) -> None:
         day = [HistoryEvent(f"item-{n}", EventType.VIEW, 1_000_000 + n) for n in range(3 * HISTORY_LIMIT)]
         for first in (2 * HISTORY_LIMIT, 0, HISTORY_LIMIT):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from cluster.online_store import open_store
+from cluster.online_store import OnlineUser, open_store
 from cluster.redis_scripts import HISTORY_LIFE_S, PREFIX
 from cluster.redis_store import RedisStore
 from models.errors import ConfigError, StoreError
@@ -34,11 +34,13 @@ class TestRedisStore(OnlineStoreSuite):
 
 def test_every_key_of_a_user_has_an_end(redis_url: str, client: redis.Redis) -> None:
     store = RedisStore(redis_url)
+    store.warm({"ann": OnlineUser(attributes={"age": "25"})})
+    client.persist(f"{PREFIX}attributes:ann")
     store.append([event(1, country="NL")])
     store.close()
     keys = {key for key in client.scan_iter() if client.ttl(key) == -1}
     assert keys == {f"{PREFIX}log".encode(), f"{PREFIX}offset".encode()}
-    for name in ("history", "country"):
+    for name in ("history", "country", "attributes"):
         assert 0 < client.ttl(f"{PREFIX}{name}:ann") <= HISTORY_LIFE_S
 
 

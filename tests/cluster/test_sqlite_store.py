@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.online_store import HISTORY_LIMIT, open_store
+from cluster.online_store import HISTORY_LIMIT, OnlineUser, open_store
 from cluster.sqlite_store import SqliteStore
 from models.errors import StoreError
 from tests.cluster.online_store_suite import OnlineStoreSuite, event, items
@@ -50,6 +50,22 @@ def test_a_file_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StoreError, match="schema 99"):
         SqliteStore(path).ping()
+
+
+def test_a_file_made_before_there_were_attributes_still_opens(tmp_path: Path) -> None:
+    path = str(tmp_path / "online.db")
+    store = SqliteStore(path)
+    store.append([event(1, country="NO")])
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE attributes")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    again = SqliteStore(path)
+    again.warm({"ann": OnlineUser(attributes={"age": "25"})})
+    [ann] = again.users(["ann"])
+    assert ([e.item_id for e in ann.history], ann.country, ann.attributes) == (["item-1"], "NO", {"age": "25"})
+    again.close()
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from models.features import (
@@ -19,6 +21,8 @@ from models.features import (
     pad_history,
     user_features,
 )
+from models.profiles import MAX_ATTRIBUTES
+from models.vocabulary import hash_bucket
 
 DAY_US = 86_400_000_000
 SPEC = FeatureSpec(history_length=3, recent_length=2, category_buckets=1_000)
@@ -31,16 +35,18 @@ def two_users() -> UserBatch:
         country=np.asarray([1, 0]),
         history=np.asarray([[-1, 0, 1], [-1, -1, -1]], np.int32),
         now_us=np.asarray([12 * DAY_US, 12 * DAY_US]),
+        profile=SPEC.profiles([{"age": "25"}, {}]),
     )
 
 
 def three_items() -> ItemFeatures:
-    """Item 0: drama. Item 1: drama and war, released on day 5. Item 2: no category, released after all."""
+    """Item 0: drama. Item 1: drama and war, released on day 5. Item 2: no category or title, released after all."""
     return item_features(
         SPEC,
         [["drama"], ["war", "drama"], []],
         counts=np.asarray([0, 9, 99]),
         released_us=np.asarray([-1, 5 * DAY_US, 20 * DAY_US]),
+        titles=pl.Series(["Love", "Love and war", None]),
     )
 
 
@@ -62,6 +68,33 @@ def test_item_side_as_values_and_lengths() -> None:
     assert side["item"].values.tolist() == [1, 2, 0]
     assert side["item_categories"].values.tolist() == [*sorted([drama, war]), drama]
     assert side["item_categories"].lengths.tolist() == [2, 0, 1]
+
+
+def test_words_of_an_item_are_those_of_its_title() -> None:
+    words = three_items().words_of(np.asarray([1, 2, 0]))
+    assert words.values.tolist() == [hash_bucket(word, SPEC.word_buckets) for word in ("love", "and", "war", "love")]
+    assert words.lengths.tolist() == [3, 0, 1]
+    without = item_features(SPEC, [["drama"]], np.asarray([0]), np.asarray([-1]))
+    assert without.words_of(np.asarray([0])).lengths.tolist() == [0]
+
+
+def test_a_profile_is_a_bucket_an_attribute_in_order_of_name() -> None:
+    buckets = [hash_bucket(pair, SPEC.profile_buckets) for pair in ("age=25", "gender=F")]
+    profile = SPEC.profiles([{"gender": "F", "age": "25"}, {}])
+    assert profile.shape == (2, MAX_ATTRIBUTES)
+    assert profile[0].tolist() == [*buckets, *[-1] * (MAX_ATTRIBUTES - 2)]
+    assert (profile[1] == -1).all()
+    many = SPEC.profiles([{f"{n:02}": "x" for n in range(MAX_ATTRIBUTES + 3)}])
+    assert many[0, -1] == hash_bucket(f"{MAX_ATTRIBUTES - 1}=x", SPEC.profile_buckets)
+
+
+def test_the_users_taken_keep_their_profile() -> None:
+    assert two_users().take(np.asarray([1, 0])).profile[:, 0].tolist() == [-1, two_users().profile[0, 0]]
+
+
+def test_a_spec_takes_every_number_of_buckets_of_another() -> None:
+    other = FeatureSpec(99, 9, user_buckets=2, country_buckets=3, category_buckets=4, profile_buckets=5, word_buckets=6)
+    assert SPEC.with_buckets_of(other) == replace(other, history_length=3, recent_length=2)
 
 
 def test_dense_features_of_one_pair_by_hand() -> None:

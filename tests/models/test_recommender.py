@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from models.candidates import Candidates
 from models.errors import BundleError
 from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.manifest import hash_files, verify_files
+from models.nets.two_tower_inputs import TOWER_USER_FEATURES
 from models.recommender import Recommender
 from models.retrievers.loading import INDEX_FILE
+from models.retrievers.two_tower import TWO_TOWER
 from tests.models.tiny_bundle import ITEMS, SPEC, user, write_bundle
 
 FILES = [
@@ -123,6 +127,19 @@ def test_signal_is_a_known_id_or_a_known_liked_item(recommender: Recommender) ->
     assert recommender.has_signal(user("stranger", "item-2"))
     assert not recommender.has_signal(user("stranger", "nothing"))
     assert not recommender.has_signal(user("stranger", disliked=["item-2"]))
+
+
+def test_a_profile_is_a_signal_where_profiles_were_trained_on(recommender: Recommender, copied: Path) -> None:
+    stranger = replace(user("stranger"), attributes={"age": "25"})
+    assert not recommender.has_signal(stranger)
+    weights = load_file(copied / TWO_TOWER)
+    weights["user_tower.gates"][TOWER_USER_FEATURES.index("profile")] = 0.5
+    save_file(weights, copied / TWO_TOWER)
+    trained = Recommender.load(copied, "v1")
+    assert trained.has_signal(stranger)
+    assert not trained.has_signal(user("stranger"))
+    plain, described = trained.user_vectors([user("stranger"), stranger])
+    assert np.abs(plain - described).max() > 0
 
 
 def test_the_cause_of_an_item_is_the_nearest_of_the_history(recommender: Recommender) -> None:

@@ -16,11 +16,11 @@ from models.features import FeatureSpec
 from models.index import VectorIndex
 from models.item_table import SCHEMA, ItemTable
 from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
-from models.nets.embedding_tables import embedding_tables
 from models.nets.files import save_net
 from models.nets.ranker import Ranker, ranker_tables
 from models.nets.ranker_net import RANKER
-from models.nets.two_tower import ITEM_SIDES, TwoTower
+from models.nets.two_tower import TwoTower
+from models.nets.two_tower_inputs import tower_tables
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
 from models.recommender import USERS_FILE
@@ -32,7 +32,7 @@ ITEMS = [f"item-{n}" for n in range(6)]
 USERS = ["ann", "bob"]
 SPEC = FeatureSpec(history_length=4, recent_length=2, user_buckets=2, country_buckets=4, category_buckets=8)
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
-_SIZES = TableSizes(len(USERS) + SPEC.user_buckets, len(ITEMS), SPEC.country_buckets, SPEC.category_buckets)
+_SIZES = TableSizes.of(SPEC, len(USERS), len(ITEMS))
 
 
 def write_bundle(folder: Path, ranker_weight: float | None = None) -> Path:
@@ -54,7 +54,7 @@ def write_bundle(folder: Path, ranker_weight: float | None = None) -> Path:
     counts = pl.DataFrame({"country": ["DE", "FR"], "item_row": [4, 0], "score": [1.0, 5.0]})
     pq.write_table(popular_lists(counts, len(ITEMS)), folder / POPULAR_FILE)
     two_tower = TwoTowerConfig(embedding_dim=8, tower="perceptron", hidden_dim=8)
-    net = TwoTower(embedding_tables(_SIZES, two_tower.embedding_dim, ITEM_SIDES), two_tower)
+    net = TwoTower(tower_tables(_SIZES, two_tower.embedding_dim), two_tower)
     save_net(folder, TWO_TOWER, two_tower, _SIZES, net.state_dict())
     VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)
     if ranker_weight is not None:

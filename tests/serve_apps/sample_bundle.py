@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 
 from cluster.registry import Registry
 from models.features import FeatureSpec
@@ -18,11 +19,11 @@ from models.index import VectorIndex
 from models.item_table import SCHEMA, ItemTable
 from models.manifest import Manifest
 from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
-from models.nets.embedding_tables import embedding_tables
 from models.nets.files import save_net
 from models.nets.ranker import Ranker, ranker_tables
 from models.nets.ranker_net import RANKER
-from models.nets.two_tower import ITEM_SIDES, TwoTower
+from models.nets.two_tower import TwoTower
+from models.nets.two_tower_inputs import tower_tables
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
 from models.recommender import USERS_FILE
@@ -34,12 +35,14 @@ NORWAY_ITEMS = 3
 """Norway's own popular list is `i5, i6, i7`; everywhere it is `i0, i1, …`."""
 
 
-def publish(registry: Registry, version: str, num_items: int = 60, num_users: int = 20, seed: int = 1) -> str:
-    """Publish a bundle of items `i0 …` and known users `u0 …`."""
+def publish(
+    registry: Registry, version: str, num_items: int = 60, num_users: int = 20, seed: int = 1, profiles: bool = False
+) -> str:
+    """Publish a bundle of items `i0 …` and known users `u0 …`; `profiles`: one whose training has seen some."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
         folder.mkdir()
-        _write(folder, num_items, num_users, seed)
+        _write(folder, num_items, num_users, seed, profiles)
         manifest = Manifest(
             version=version,
             created_at=datetime.now(UTC).isoformat(),
@@ -52,7 +55,7 @@ def publish(registry: Registry, version: str, num_items: int = 60, num_users: in
         return registry.publish(folder, manifest)
 
 
-def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
+def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bool) -> None:
     torch.manual_seed(seed)
     describe_retriever(folder, "two_tower", SPEC)
     columns = {
@@ -73,9 +76,11 @@ def _write(folder: Path, num_items: int, num_users: int, seed: int) -> None:
         norway.with_columns(pl.lit("NO").alias("country")),
     ]
     pq.write_table(popular_lists(pl.concat(counts), num_items), folder / POPULAR_FILE)
-    sizes = TableSizes(num_users + SPEC.user_buckets, num_items, SPEC.country_buckets, SPEC.category_buckets)
+    sizes = TableSizes.of(SPEC, num_users, num_items)
     two_tower, ranker = TwoTowerConfig(), RankerConfig()
-    net = TwoTower(embedding_tables(sizes, two_tower.embedding_dim, ITEM_SIDES), two_tower)
+    net = TwoTower(tower_tables(sizes, two_tower.embedding_dim), two_tower)
+    if profiles:
+        nn.init.ones_(net.user_tower.gates)
     save_net(folder, TWO_TOWER, two_tower, sizes, net.state_dict())
     VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)
     weights = Ranker(ranker_tables(sizes, ranker, "cpu"), ranker).state_dict()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cluster.online_store import OnlineUser
 from cluster.registry import Registry
 from models.experiments import Experiment, Variant
 from models.exposures import Exposure
 from models.recommender import Recommender
 from serve_apps.messages import HomeQuery, SimilarQuery
 from tests.serve_apps.conftest import Serve, Server, ids
-from tests.serve_apps.sample_bundle import NORWAY_ITEMS
+from tests.serve_apps.sample_bundle import NORWAY_ITEMS, publish
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,19 @@ def test_a_stranger_gets_popular_items_that_say_so(server: Server) -> None:
     answer = server.home("nobody", limit=3)
     assert (answer["fallback"], ids(answer)) == ("unknown_user", ["i0", "i1", "i2"])
     assert {(item["source"], item["reason"]) for item in answer["items"]} == {("popularity", "Popular")}
+
+
+def test_a_newcomer_of_whom_attributes_are_known_is_answered_by_the_model(serve: Serve, tmp_path: Path) -> None:
+    registry = Registry(str(tmp_path / "registry"))
+    publish(registry, "v1", profiles=True)
+    registry.promote("v1")
+    server = serve(registry.uri)
+    server.store.warm({"ann": OnlineUser(attributes={"age": "25"}), "bob": OnlineUser(attributes={"age": "60"})})
+    ann, bob = server.home("ann"), server.home("bob")
+    assert (ann["fallback"], bob["fallback"]) == (None, None)
+    assert ids(ann) != ids(bob)
+    assert {item["reason"] for item in ann["items"]} == {"Chosen for you"}
+    assert server.home("nobody")["fallback"] == "unknown_user"
 
 
 def test_a_reason_names_the_country_only_for_items_of_its_list(server: Server) -> None:

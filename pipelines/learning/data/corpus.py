@@ -96,7 +96,10 @@ def split_of(config: SplitConfig, lake: Lake) -> Split:
 
 
 def explode(block: pa.Table) -> pl.DataFrame:
-    """One row an event from a block of sequences, users and times in order; `country` is what was known before it."""
+    """One row an event from a block of sequences, users and times in order; `country` is what was known before it.
+
+    `attributes` are the user's at every event.
+    """
     frame = pl.DataFrame(block).drop("country")
     names = {
         "item_ids": "item_id",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ray.data import Dataset
 
 from models.features import FeatureSpec
+from models.profiles import parse_attributes
 from models.vocabulary import Vocabulary
 from pipelines.learning.data.corpus import Corpus, explode
 from pipelines.learning.data.examples import Order
@@ -23,7 +24,9 @@ from pipelines.recipes import Recipe
 def encode(
     block: pa.Table, items: Vocabulary, users: Vocabulary, spec: FeatureSpec, split: Split
 ) -> dict[str, NDArray[np.generic]]:
-    """Columns `user_row` and, oldest first, the lists `item_rows`, `labels`, `timestamps_us`, `country_rows`."""
+    """Columns `user_row`, `profile_rows` and, oldest first, the lists `item_rows`, `labels`, `timestamps_us`,
+    `country_rows`.
+    """
     events = split.label(explode(block))
     countries = {country: spec.country(country) for country in events["country"].unique()}
     encoded = (
@@ -32,10 +35,11 @@ def encode(
             pl.col("country").replace_strict(countries, return_dtype=pl.Int64).alias("country_row"),
         )
         .group_by("user_id", maintain_order=True)
-        .agg("item_row", "label", "timestamp_us", "country_row")
+        .agg("item_row", "label", "timestamp_us", "country_row", pl.col("attributes").first())
     )
     return {
         "user_row": np.asarray([users.bucket(user) for user in encoded["user_id"]], np.int64),
+        "profile_rows": spec.profiles([parse_attributes(text) for text in encoded["attributes"]]),
         "item_rows": _lists(encoded["item_row"], np.int32),
         "labels": _lists(encoded["label"], np.int8),
         "timestamps_us": _lists(encoded["timestamp_us"], np.int64),

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from numpy.typing import NDArray
 from ray.data.block import BlockAccessor
 
 from cluster.console import progress, say
@@ -86,9 +87,14 @@ def _tables(block: Block, recipe: Recipe, order: Order, part: int) -> Iterator[p
         yield pa.table({name: pa.array(list(lists)) for name, lists in made.items()})
         return
     for columns in expanded(block, recipe.features.history_length, order, part):
-        arrays = {name: pa.array(values) for name, values in columns.items() if name != "history"}
-        history = np.asarray(columns["history"], np.int32)
-        yield pa.table(arrays | {"history": pa.FixedSizeListArray.from_arrays(history.ravel(), history.shape[1])})
+        yield pa.table({name: _array(np.asarray(values)) for name, values in columns.items()})
+
+
+def _array(values: NDArray[Any]) -> pa.Array:
+    """[num_rows], or [num_rows, width] as lists of a fixed size."""
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
 
 
 def _write(tables: Iterator[pa.Table], folder: str, name: str) -> int:

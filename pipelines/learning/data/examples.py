@@ -14,14 +14,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.features import UserBatch, pad_history
+from models.features import UserBatch, no_profiles, pad_history
 from models.seeds import generator
 from pipelines.learning.data.split import TRAIN, VALIDATION
 
 Block = Mapping[str, NDArray[np.generic]]
 Order = Literal["time", "given", "none"]
 _EXAMPLES_AT_A_TIME = 32_768
-_COLUMNS = ("user", "country", "history", "now_us", "item")
+_COLUMNS = ("user", "country", "history", "now_us", "profile", "item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def expand(
         "country": _joined(countries, np.int64),
         "history": np.concatenate(histories) if histories else np.zeros((0, history_length), np.int32),
         "now_us": _joined(times, np.int64),
+        "profile": np.asarray(block["profile_rows"])[owner].astype(np.int32),
         "item": _joined(items, np.int64),
     }
 
@@ -91,12 +92,13 @@ def expanded(
 
 
 def examples_of(columns: Block) -> Examples:
-    """Typed view of the columns that `expand` made and Ray Data carried."""
+    """Typed view of the columns that `expand` made and Ray Data carried; users without a `profile` column have none."""
     users = UserBatch(
         user=np.asarray(columns["user"], np.int64),
         country=np.asarray(columns["country"], np.int64),
         history=np.asarray(columns["history"], np.int32),
         now_us=np.asarray(columns["now_us"], np.int64),
+        profile=np.asarray(columns.get("profile", no_profiles(len(columns["user"]))), np.int32),
     )
     extra = {name: np.asarray(values) for name, values in columns.items() if name not in _COLUMNS}
     return Examples(users, np.asarray(columns["item"], np.int64), extra)
@@ -172,6 +174,7 @@ def concatenate(parts: list[Examples]) -> Examples:
         np.concatenate([u.country for u in users]),
         np.concatenate([u.history for u in users]),
         np.concatenate([u.now_us for u in users]),
+        np.concatenate([u.profile for u in users]),
     )
     extra = {name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra}
     return Examples(joined, np.concatenate([part.items for part in parts]), extra)

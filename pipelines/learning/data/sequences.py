@@ -1,8 +1,9 @@
 """From the lake to one time-ordered sequence a user, by Ray Data: users are hashed to buckets, each bucket is one task.
 
-Columns of a sequence: `user_id`, `country` (the newest known, may be null) and, oldest first, the lists `item_ids`,
-`event_types`, `timestamps_us` (0 for an untimed event), `countries` (what was known before each event, may be null)
-and, when asked for, `recommendation_ids` (what each event answers, may be null).
+Columns of a sequence: `user_id`, `country` (the newest known, may be null), `attributes` (the profile's JSON, may be
+null) and, oldest first, the lists `item_ids`, `event_types`, `timestamps_us` (0 for an untimed event), `countries`
+(what was known before each event, may be null) and, when asked for, `recommendation_ids` (what each event answers, may
+be null). Since when a profile holds is not known: it counts from the first event on.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from models.tables import Table
 _ROWS_PER_BUCKET = 1_000_000
 _MIN_BUCKETS = 8
 _EVENT_COLUMNS = ["user_id", "item_id", "event_type", "timestamp", "country", "interaction_id"]
-_ROW = pa.schema([(n, pa.timestamp("us", "UTC") if n == "timestamp" else pa.string()) for n in _EVENT_COLUMNS])
+_PROFILE_COLUMNS = ["user_id", "country", "attributes"]
+ROW = pa.schema(
+    [(n, pa.timestamp("us", "UTC") if n == "timestamp" else pa.string()) for n in [*_EVENT_COLUMNS, "attributes"]]
+)
 _RECOMMENDATION = pa.field("recommendation_id", pa.string())
 SEQUENCE = pa.schema(
     [
         ("user_id", pa.string()),
         ("country", pa.string()),
+        ("attributes", pa.string()),
         ("item_ids", pa.list_(pa.string())),
         ("event_types", pa.list_(pa.string())),
         ("timestamps_us", pa.list_(pa.int64())),
@@ -44,15 +49,16 @@ def sequences(lake: Lake, seed: int, users: Collection[str] | None = None, *, re
         raise NotFoundError(f"the lake {lake.uri} holds no interactions. Ingest a log first: shoal ingest --help")
     num_buckets = max(_MIN_BUCKETS, num_events // _ROWS_PER_BUCKET)
     wanted = ray.put(pa.array(sorted(users), pa.string())) if users is not None else None
-    schema = _ROW.append(_RECOMMENDATION) if recommendations else _ROW
-    rows = _read(lake, Table.INTERACTIONS, schema.names).map_batches(
+    schema = ROW.append(_RECOMMENDATION) if recommendations else ROW
+    asked = [*_EVENT_COLUMNS, *([_RECOMMENDATION.name] if recommendations else [])]
+    rows = _read(lake, Table.INTERACTIONS, asked).map_batches(
         bucketed,
         batch_format="pyarrow",
         fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted, "schema": schema},
         batch_size=None,
     )
     if lake.exists(Table.USERS):
-        profiles = _read(lake, Table.USERS, ["user_id", "country"]).map_batches(
+        profiles = _read(lake, Table.USERS, _PROFILE_COLUMNS).map_batches(
             bucketed,
             batch_format="pyarrow",
             fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted, "schema": schema},
@@ -71,9 +77,15 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
     event = pl.col("item_id").is_not_null()
     # By id where the times are equal: blocks arrive in any order, and training and evaluation must see the same.
     events = frame.filter(event).sort("timestamp", "interaction_id", nulls_last=False)
-    profiles = frame.filter(~event).group_by("user_id").agg(pl.col("country").last().alias("profile"))
-    known = events.join(profiles, on="user_id", how="left", maintain_order="left").with_columns(
-        pl.coalesce(pl.col("country").forward_fill().over("user_id"), "profile").alias("country_after")
+    profiles = (
+        frame.filter(~event)
+        .group_by("user_id")
+        .agg(pl.col("country").last().alias("profile"), pl.col("attributes").last())
+    )
+    known = (
+        events.drop("attributes")
+        .join(profiles, on="user_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(pl.col("country").forward_fill().over("user_id"), "profile").alias("country_after"))
     )
     answers = _RECOMMENDATION.name in known.columns
     before = pl.col("country_after").shift(1).over("user_id")
@@ -82,6 +94,7 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
         .group_by("user_id", maintain_order=True)
         .agg(
             pl.col("country_after").last().alias("country"),
+            pl.col("attributes").last(),
             pl.col("item_id").alias("item_ids"),
             pl.col("event_type").alias("event_types"),
             pl.col("timestamp").dt.timestamp("us").fill_null(0).alias("timestamps_us"),

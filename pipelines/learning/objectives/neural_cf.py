@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.features import Jagged
 from models.model_config import NeuralCFConfig
 from models.nets.jagged import to_kjt
 from models.nets.neu_mf import CANDIDATES, KEYS, USER, NeuMF, neu_mf_tables
+from models.ragged import Jagged
 from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_of_scores

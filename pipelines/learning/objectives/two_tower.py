@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.features import item_side, user_features
 from models.model_config import TwoTowerConfig
-from models.nets.embedding_tables import embedding_tables, lookup_keys
 from models.nets.jagged import to_kjt
 from models.nets.sampled_softmax import expected_counts, sampled_softmax
-from models.nets.two_tower import ITEM_SIDES, TwoTower
+from models.nets.two_tower import TwoTower
+from models.nets.two_tower_inputs import TOWER_KEYS, tower_items, tower_tables, tower_users
 from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
@@ -32,25 +31,23 @@ class TwoTowerObjective(ExampleStream):
         self._config, self._features, self._recent = config, known.features, known.spec.recent_length
         smoothed = known.counts + 1.0
         self._share = torch.from_numpy(smoothed / smoothed.sum()).float()
-        self._keys = lookup_keys(ITEM_SIDES)
 
     def build(self, device: str) -> nn.Module:
         """A `TwoTower`."""
-        tables = embedding_tables(self._known.sizes, self._config.embedding_dim, ITEM_SIDES, device)
-        return TwoTower(tables, self._config)
+        return TwoTower(tower_tables(self._known.sizes, self._config.embedding_dim, device), self._config)
 
     def inputs(self, batch: Examples, rng: np.random.Generator) -> Inputs:
         """One uniform negative comes with each example; all of them serve the whole batch."""
         negatives = rng.integers(0, len(self._features), len(batch))
         users = unknown_to_some(batch.users, self._config.unknown_share, self._known, rng)
         looked_up = {
-            **user_features(users, self._recent),
-            **item_side("item", self._features, batch.items),
-            **item_side("negative", self._features, negatives),
+            **tower_users(users, self._recent),
+            **tower_items("item", self._features, batch.items),
+            **tower_items("negative", self._features, negatives),
         }
         log_expected = torch.log(expected_counts(self._share, len(batch), len(batch)))
         rows = {"positive": torch.from_numpy(batch.items), "negative": torch.from_numpy(negatives)}
-        return Inputs(to_kjt(looked_up, self._keys, len(batch)), {**rows, "log_expected": log_expected})
+        return Inputs(to_kjt(looked_up, TOWER_KEYS, len(batch)), {**rows, "log_expected": log_expected})
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
         """Cross entropy, [batch]."""
@@ -65,11 +62,11 @@ class TwoTowerObjective(ExampleStream):
         return ndcg_at_10(users, items, held_out)
 
     def _users(self, net: Any, examples: Examples) -> Tensor:
-        features = to_kjt(user_features(examples.users, self._recent), self._keys, len(examples))
+        features = to_kjt(tower_users(examples.users, self._recent), TOWER_KEYS, len(examples))
         vectors: Tensor = net.user_vectors(net.look_up(features.to(device_of(net))))
         return vectors
 
     def _items(self, net: Any, rows: NDArray[np.int64]) -> Tensor:
-        features = to_kjt(item_side("item", self._features, rows), self._keys, len(rows))
+        features = to_kjt(tower_items("item", self._features, rows), TOWER_KEYS, len(rows))
         vectors: Tensor = net.item_vectors(net.look_up(features.to(device_of(net))))
         return vectors

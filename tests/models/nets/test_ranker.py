@@ -18,6 +18,7 @@ from models.features import (
     context_features,
     dense_features,
     item_side,
+    no_profiles,
     user_features,
 )
 from models.features import item_features as make_item_features
@@ -29,7 +30,7 @@ from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_table
 from models.nets.ranker_net import RANKER, RankerNet
 
 SPEC = FeatureSpec(history_length=3, recent_length=2, category_buckets=8)
-SIZES = TableSizes(users=4, items=5, countries=3, categories=8, contexts=4, context_fields=2)
+SIZES = TableSizes.of(SPEC, 4, 5, contexts=4, context_fields=2)
 CONTEXTS = ContextVocabulary(["daytime", "weather"], [("daytime", "morning"), ("weather", "sunny")])
 CONFIGS = [
     RankerConfig(interaction="dlrm", embedding_dim=4, hidden_dim=8),
@@ -44,7 +45,7 @@ def items() -> ItemFeatures:
 
 def users() -> UserBatch:
     history = np.asarray([[-1, 0, 1], [-1, -1, -1]], np.int32)
-    return UserBatch(np.asarray([0, 3]), np.asarray([1, 0]), history, np.zeros(2, np.int64))
+    return UserBatch(np.asarray([0, 3]), np.asarray([1, 0]), history, np.zeros(2, np.int64), no_profiles(2))
 
 
 def net_of(config: RankerConfig) -> Ranker:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.features import UserBatch
+from models.features import UserBatch, no_profiles
 from models.index import VectorIndex
 from models.retrievers.hybrid import HybridRetriever, Source, read_fusion, save_fusion
 from models.retrievers.vectors import VectorRetriever
@@ -32,7 +32,7 @@ def users(*histories: list[int]) -> UserBatch:
     for row, items in enumerate(histories):
         history[row, len(history[row]) - len(items) :] = items
     zero = np.zeros(len(histories), np.int64)
-    return UserBatch(zero, zero, history, zero)
+    return UserBatch(zero, zero, history, zero, no_profiles(len(histories)))
 
 
 def source(name: str, scale: float, preferred: list[int]) -> Source:

@@ -48,6 +48,7 @@ def test_sequences_become_states() -> None:
         {
             "user_id": ["ann"],
             "country": [None],
+            "attributes": ['{"age": 25, "name": null}'],
             "item_ids": [["a", "b"]],
             "event_types": [["click", "hide"]],
             "timestamps_us": [[5, 6]],
@@ -57,6 +58,7 @@ def test_sequences_become_states() -> None:
     )
     [state] = states(block, NOW)
     assert (state.user_id, state.country, state.positives, state.hidden) == ("ann", None, ("a",), {"b"})
+    assert state.attributes == {"age": "25"}
 
 
 def test_users_come_from_three_kinds_of_file(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ def block(**items_by_user: str) -> pa.Table:
     columns = {
         "user_id": list(items_by_user),
         "country": ["NO"] * len(items_by_user),
+        "attributes": ['{"age": "25"}'] * len(items_by_user),
         "item_ids": [list(items) for items in items_by_user.values()],
         "event_types": [["click"] * len(items) for items in items_by_user.values()],
         "timestamps_us": [[n * 1_000_000 for n in range(len(items))] for items in items_by_user.values()],
@@ -33,6 +34,7 @@ def test_the_last_item_tests_with_all_before_it_known() -> None:
     assert described(case) == ("ann", "abc", "d")
     assert case.user.now == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=3)
     assert case.user.country == "SE"
+    assert case.user.attributes == {"age": "25"}
 
 
 def test_validation_knows_nothing_of_the_test() -> None:

@@ -117,6 +117,7 @@ def test_users_are_as_of_their_first_held_out_event() -> None:
     columns = {
         "user_id": ["ann", "bob"],
         "country": [None, None],
+        "attributes": [None, None],
         "item_ids": [["a", "b", "c"], ["a", "b"]],
         "event_types": [["click"] * 3, ["click"] * 2],
         "timestamps_us": [[0, 1_000_000, 2_000_000], [0, 1_000_000]],

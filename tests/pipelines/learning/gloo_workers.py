@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -18,6 +19,7 @@ from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backwa
 
 from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
+from models.profiles import MAX_ATTRIBUTES
 from pipelines.learning.data.examples import Examples, examples_of
 from pipelines.learning.engine.checkpoint import Progress, Reader, save
 from pipelines.learning.engine.optimizing import optimizer_of
@@ -28,8 +30,8 @@ from pipelines.recipes import OptimizerConfig, TrainingConfig
 
 NUM_ITEMS = 40
 EMBEDDING_DIM = 8
-SPEC = FeatureSpec(history_length=3, country_buckets=4, category_buckets=8)
-SIZES = TableSizes(users=30, items=NUM_ITEMS, countries=4, categories=8)
+SPEC = FeatureSpec(history_length=3, country_buckets=4, category_buckets=8, profile_buckets=6, word_buckets=10)
+SIZES = TableSizes.of(SPEC, 14, NUM_ITEMS)
 CPU = torch.device("cpu")
 BY_COLUMNS = "columns"
 """In place of a table optimizer: element-wise Adagrad over tables that are cut by columns."""
@@ -87,7 +89,8 @@ def examples(rng: np.random.Generator, size: int = 16) -> Examples:
         {
             "user": rng.integers(0, SIZES.users, size),
             "country": rng.integers(0, SIZES.countries, size),
-            "now_us": np.zeros(size, np.int64),
+            "now_us": rng.integers(0, 2, size) * 1_000_000,
+            "profile": rng.integers(-1, SPEC.profile_buckets, (size, MAX_ATTRIBUTES)),
             "item": rng.integers(0, NUM_ITEMS, size),
             "history": rng.integers(-1, NUM_ITEMS, (size, SPEC.history_length)),
         }
@@ -134,6 +137,7 @@ def _do(rank: int, world: int, job: Job) -> None:
 
 def _objective() -> TwoTowerObjective:
     categories = [[f"category-{n % 5}"] for n in range(NUM_ITEMS)]
-    features = item_features(SPEC, categories, np.arange(NUM_ITEMS), np.full(NUM_ITEMS, -1))
+    titles = pl.Series([f"Word {n % 7}{n % 7}" for n in range(NUM_ITEMS)])
+    features = item_features(SPEC, categories, np.arange(NUM_ITEMS), np.full(NUM_ITEMS, -1), titles)
     config = TwoTowerConfig(embedding_dim=EMBEDDING_DIM, tower="perceptron", hidden_dim=8)
     return TwoTowerObjective(config, Known(SIZES, features, np.arange(NUM_ITEMS), SPEC))

@@ -13,6 +13,7 @@ import pytest
 
 from cluster.lake import Lake
 from models.errors import ConfigError
+from models.features import FeatureSpec
 from models.tables import Table
 from pipelines.examples import main
 from pipelines.learning.data.example_files import write_block, write_examples
@@ -21,8 +22,10 @@ from pipelines.recipes import load_recipe
 from tests.pipelines.learning.blocks import lists
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
 
+PROFILES = FeatureSpec().profiles([{"age": "25"}, {}])
 BLOCK = {
     "user_row": np.asarray([4, 7]),
+    "profile_rows": PROFILES,
     "item_rows": lists([5, 6, 8, 9], [1, 2]),
     "labels": lists([TRAIN, TRAIN, VALIDATION, TEST], [TRAIN, TRAIN]),
     "timestamps_us": lists([10, 11, 12, 13], [20, 21]),
@@ -40,6 +43,7 @@ def test_a_worked_example(tmp_path: Path) -> None:
         "now_us": [10, 11, 20, 21],
         "item": [5, 6, 1, 2],
         "history": [[-1, -1], [-1, 5], [-1, -1], [-1, 1]],
+        "profile": PROFILES[[0, 0, 1, 1]].tolist(),
     }
     test = pq.read_table(tmp_path / "test" / "part-00003.parquet").to_pydict()
     assert (test["item"], test["history"]) == ([9], [[6, 8]])

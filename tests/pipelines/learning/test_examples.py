@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models.features import no_profiles
 from pipelines.learning.data.examples import Examples, Order, examples_of, expand, expanded, shuffled_batches
 from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION
 
@@ -22,10 +23,12 @@ sequences = st.lists(
 
 
 def block(users: list[Sequence]) -> dict[str, NDArray[Any]]:
-    """Encoded sequences; user n has row n and, before event t, country row 10 (n + 1) + t."""
+    """Encoded sequences; user n has row n, profile row n and, before event t, country row 10 (n + 1) + t."""
     columns: dict[str, NDArray[Any]] = {
         "user_row": np.arange(len(users)),
+        "profile_rows": no_profiles(len(users)),
     }
+    columns["profile_rows"][:, 0] = np.arange(len(users))
     fields = {
         "item_rows": ([[item for item, _ in user] for user in users], np.int32),
         "labels": ([[label for _, label in user] for user in users], np.int8),
@@ -57,15 +60,21 @@ def test_without_history_there_is_none() -> None:
 def test_a_history_is_what_came_strictly_before(users: list[Sequence], length: int, part: int) -> None:
     made = examples_of(expand(block(users), length, part))
     expected = [
-        (user, 10 * (user + 1) + at, item, [before for before, _ in sequence[:at]][-length:], at)
+        (user, user, 10 * (user + 1) + at, item, [before for before, _ in sequence[:at]][-length:], at)
         for user, sequence in enumerate(users)
         for at, (item, label) in enumerate(sequence)
         if label == part
     ]
     seen = [
-        (int(user), int(country), int(item), [int(row) for row in history if row >= 0], int(now))
-        for user, country, item, history, now in zip(
-            made.users.user, made.users.country, made.items, made.users.history, made.users.now_us, strict=True
+        (int(user), int(profile), int(country), int(item), [int(row) for row in history if row >= 0], int(now))
+        for user, profile, country, item, history, now in zip(
+            made.users.user,
+            made.users.profile[:, 0],
+            made.users.country,
+            made.items,
+            made.users.history,
+            made.users.now_us,
+            strict=True,
         )
     ]
     assert seen == expected

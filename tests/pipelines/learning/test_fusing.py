@@ -121,9 +121,11 @@ def test_a_hybrid_is_as_good_as_its_best_source_where_likelihood_is_not() -> Non
 
 
 def test_sources_are_trained_as_the_hybrid_says() -> None:
-    hybrid = load_recipe("hybrid", ["split.protocol=time", "seed=5", "features.user_buckets=3"])
+    settings = ["split.protocol=time", "seed=5", "features.user_buckets=3", "features.word_buckets=7"]
+    hybrid = load_recipe("hybrid", settings)
     made = source_recipe("two_tower", hybrid)
-    assert (made.split.protocol, made.seed, made.features.user_buckets) == ("time", 5, 3)
+    assert (made.split.protocol, made.seed) == ("time", 5)
+    assert (made.features.user_buckets, made.features.word_buckets) == (3, 7)
     assert not made.training.refit  # the hybrid sees to it
     assert made.features.history_length == load_recipe("two_tower").features.history_length
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.features import FeatureSpec
@@ -21,6 +21,10 @@ from pipelines.learning.data.windows import training_sequences
 ITEMS, USERS = Vocabulary([f"item-{n}" for n in range(6)]), Vocabulary(["ann", "bob"])
 SPEC = FeatureSpec(history_length=4)
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+AGE = {"age": "25"}
+PROFILE = pa.table({"user_id": ["ann"], "attributes": ['{"age": "25"}']})
 
 
 class Event(NamedTuple):
@@ -40,6 +44,7 @@ events = st.builds(
     st.sampled_from([None, "NO", "SE"]),
 )
 logs = st.lists(events, min_size=1, max_size=14)
+patiently = settings(deadline=None)  # of a busy machine
 
 
 def encoded(log: list[Event]) -> dict[str, np.ndarray]:
@@ -54,12 +59,14 @@ def encoded(log: list[Event]) -> dict[str, np.ndarray]:
             "interaction_id": [f"{n:03}" for n in range(len(log))],
         }
     )
-    return encode(build(rows, seed=1), ITEMS, USERS, SPEC, Split("none"))
+    everything = pa.concat_tables([rows, PROFILE], promote_options="default")
+    return encode(build(everything, seed=1), ITEMS, USERS, SPEC, Split("none"))
 
 
 def examples(log: list[Event], until: int) -> set[tuple[object, ...]]:
-    """Examples of the first `until` events: who, when, what, from where, after what."""
+    """Examples of the first `until` events: who, when, what, from where, after what. A profile holds at all times."""
     made = expand(encoded(log), SPEC.history_length)
+    assert made["profile"].tolist() == SPEC.profiles([AGE if user == 0 else {} for user in made["user"]]).tolist()
     limit = int((START + timedelta(minutes=until)).timestamp() * 1e6)
     rows = zip(made["user"], made["now_us"], made["item"], made["country"], made["history"].tolist(), strict=True)
     return {
@@ -69,11 +76,13 @@ def examples(log: list[Event], until: int) -> set[tuple[object, ...]]:
     }
 
 
+@patiently
 @given(logs, logs, logs)
 def test_what_comes_later_changes_no_example(past: list[Event], one: list[Event], other: list[Event]) -> None:
     assert examples(past + one, len(past)) == examples(past + other, len(past)) == examples(past, len(past))
 
 
+@patiently
 @given(logs)
 def test_history_and_country_are_of_strictly_earlier_events(log: list[Event]) -> None:
     for user, now, item, country, history in examples(log, len(log)):
@@ -86,6 +95,7 @@ def test_history_and_country_are_of_strictly_earlier_events(log: list[Event]) ->
         assert {row for row in history if row >= 0} <= liked
 
 
+@patiently
 @given(logs, logs)
 def test_what_comes_later_changes_no_step_of_a_sequence(past: list[Event], later: list[Event]) -> None:
     whole, prefix = (training_sequences(encoded(log)) for log in (past + later, past))

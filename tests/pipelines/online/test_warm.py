@@ -41,6 +41,7 @@ def lake(tmp_path: Path) -> Lake:
         {"user_id": "ann", "country": "NL", "updated_at": START},
         {"user_id": "bob", "country": None, "updated_at": START},
         {"user_id": "cyd", "country": "BE", "updated_at": START},
+        {"user_id": "eve", "country": None, "attributes": '{"age": 25, "name": null}', "updated_at": START},
     ]
     lake.append(Table.USERS, pa.Table.from_pylist(users, USERS))
     rows = [_row("hide", "ann", "hide", START)]
@@ -84,6 +85,7 @@ def test_every_user_has_the_newest_events_and_a_country(store: SqliteStore, lake
         assert ann.country == "NL"
         assert ([e.item_id for e in bob.history], bob.country) == (["item-first", "item-later"], "DE")
         assert cyd == OnlineUser((), "BE")
+        assert store.users(["eve"]) == [OnlineUser(attributes={"age": "25"})]
         assert dan.history == (HistoryEvent("item-untimed", EventType.CLICK, 0),)
     assert seen[-1] == WarmProgress(num_rows, num_rows)
     assert store.read_log(0, 10) == []

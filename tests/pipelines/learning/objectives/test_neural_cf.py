@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.features import FeatureSpec, UserBatch, item_features
+from models.features import FeatureSpec, UserBatch, item_features, no_profiles
 from models.model_config import NeuralCFConfig, TableSizes
 from models.nets.files import save_net
 from models.retrievers.exhaustive import ExhaustiveRetriever
@@ -20,13 +20,13 @@ from pipelines.learning.objectives.objective import HeldOut, Known
 
 SIZE = 12
 SPEC = FeatureSpec(history_length=0)
-SIZES = TableSizes(SIZE + SPEC.user_buckets, SIZE, 64, 256)
+SIZES = TableSizes.of(SPEC, SIZE + SPEC.user_buckets, SIZE)
 CONFIG = NeuralCFConfig(embedding_dim=8, hidden_dim=16, num_negatives=4)
 
 
 def users(rows: np.ndarray) -> UserBatch:
     zero = np.zeros(len(rows), np.int64)
-    return UserBatch(rows, zero, np.zeros((len(rows), 0), np.int32), zero)
+    return UserBatch(rows, zero, np.zeros((len(rows), 0), np.int32), zero, no_profiles(len(rows)))
 
 
 def checkerboard() -> np.ndarray:

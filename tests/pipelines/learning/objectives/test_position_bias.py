@@ -48,7 +48,7 @@ def trained_order(config: RankerConfig) -> float:
     """Rank correlation of the trained net's logits with the true quality."""
     spec = FeatureSpec(history_length=1)
     features = item_features(spec, [[]] * NUM_ITEMS, np.zeros(NUM_ITEMS), np.full(NUM_ITEMS, -1))
-    known = Known(TableSizes(2, NUM_ITEMS, 2, 2), features, np.zeros(NUM_ITEMS, np.int64), spec)
+    known = Known(TableSizes.of(spec, 2, NUM_ITEMS), features, np.zeros(NUM_ITEMS, np.int64), spec)
     objective, rng, log = ImpressionRankerObjective(config, known), generator(1, "positions"), clicks()
     torch.manual_seed(1)
     net = objective.build("cpu")

@@ -22,7 +22,7 @@ from pipelines.learning.objectives.sequence import SequenceObjective
 NUM_ITEMS, LENGTH = 12, 8
 SPEC = FeatureSpec(history_length=LENGTH)
 CONFIG = SequenceConfig(embedding_dim=16, num_negatives=8, dropout=0.0)
-SIZES = TableSizes(4, NUM_ITEMS, 64, 256)
+SIZES = TableSizes.of(SPEC, 4, NUM_ITEMS)
 
 
 def objective(**settings: Any) -> SequenceObjective:

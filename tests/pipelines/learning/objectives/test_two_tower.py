@@ -19,7 +19,7 @@ def test_a_net_that_diverged_scores_nothing() -> None:
     counts = np.ones(NUM_ITEMS, np.int64)
     features = item_features(FeatureSpec(), [[] for _ in counts], counts, -counts)
     objective = TwoTowerObjective(
-        TwoTowerConfig(8, 8), Known(TableSizes(4, NUM_ITEMS, 64, 256), features, counts, FeatureSpec())
+        TwoTowerConfig(8, 8), Known(TableSizes.of(FeatureSpec(), 4, NUM_ITEMS), features, counts, FeatureSpec())
     )
     net = objective.build("cpu")
     one = np.zeros(2, np.int64)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.features import FeatureSpec, UserBatch, item_features
+from models.features import FeatureSpec, UserBatch, item_features, no_profiles
 from models.model_config import TableSizes
 from models.seeds import generator
 from pipelines.learning.objectives.objective import Known
 from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 SPEC = FeatureSpec(user_buckets=4)
-KNOWN = Known(TableSizes(104, 1, 64, 256), item_features(SPEC, [[]], np.ones(1, np.int64), -np.ones(1, np.int64)),
+KNOWN = Known(TableSizes.of(SPEC, 100, 1), item_features(SPEC, [[]], np.ones(1, np.int64), -np.ones(1, np.int64)),
               np.ones(1, np.int64), SPEC)  # fmt: skip
 
 
 def shown(share: float) -> np.ndarray:
     """User rows of 1,000 examples of known users."""
     zero = np.zeros(1_000, np.int64)
-    users = UserBatch(np.arange(1_000) % 100, zero, np.zeros((1_000, 0), np.int32), zero)
+    users = UserBatch(np.arange(1_000) % 100, zero, np.zeros((1_000, 0), np.int32), zero, no_profiles(1_000))
     return unknown_to_some(users, share, KNOWN, generator(3)).user
 
 
