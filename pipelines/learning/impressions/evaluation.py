@@ -37,7 +37,7 @@ def evaluate_impressions(run_uri: str, lake: Lake, head: str = "click", part: in
     held_out = held_out_impressions(recipe.features, encoded, part)
     if held_out is None:
         raise InputError("this part of the split has no impressions. Use another split, or a longer log.")
-    features, as_of = corpus.items.features(recipe.features), popularity_as_of(corpus, pinned)
+    features, as_of = corpus.items.features(recipe.features), popularity_as_of(corpus)
     logits = []
     for start in range(0, len(held_out.examples), _PAIRS_AT_A_TIME):
         batch = held_out.examples.take(slice(start, start + _PAIRS_AT_A_TIME))
