@@ -11,9 +11,7 @@ from ray.data import Dataset
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from models.contexts import ContextVocabulary
 from models.errors import ShoalError
-from models.model_config import TableSizes
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.engine.checkpoint_folders import (
     RUN_NAME,
@@ -26,7 +24,6 @@ from pipelines.learning.engine.checkpoint_folders import (
 from pipelines.learning.engine.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.engine.stopping import DiskFull, causes, error_of, no_room
 from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import Known
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.runs.epoch_log import EpochLog, complete_records
 from pipelines.learning.runs.export import export_net
@@ -55,8 +52,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
     `source`: what a warm start begins from.
     """
     recipe, corpus = prepared.recipe, prepared.corpus
-    features, counts = corpus.items.features(recipe.features), corpus.items.counts
-    known = Known(table_sizes(recipe, corpus), features, counts, recipe.features, prepared.order, corpus.ranking)
+    known = prepared.known()
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
     stream = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
@@ -90,20 +86,6 @@ def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> Non
     if stopped is not None:
         kept = next(iter(epochs_whole(uri)), 0)
         raise error_of(stopped, run_id, recipe.optimizer, kept, corpus.users.ids)
-
-
-def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
-    """Rows of each embedding table for a corpus."""
-    spec = recipe.features
-    contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
-    return TableSizes(
-        corpus.users.num_rows,
-        len(corpus.items),
-        spec.country_buckets,
-        spec.category_buckets,
-        contexts.num_rows,
-        len(contexts.fields),
-    )
 
 
 def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[UserCallback]) -> TorchTrainer:

@@ -95,11 +95,13 @@ def held_out_impressions(
     """Up to `limit` impressions of the part; None without any."""
     columns: dict[str, list[Any]] = {}
     held = 0
-    for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
-        made = expand_impressions(block, spec.history_length, part) if held < limit else {}
+    for block in encoded.iter_batches(batch_size=256, batch_format="numpy") if limit else ():
+        made = expand_impressions(block, spec.history_length, part)
         held += len(made.get("item", ()))
         for name, values in made.items():
             columns.setdefault(name, []).append(values)
+        if held >= limit:
+            break
     if not held:
         return None
     examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()}).take(slice(limit))
