@@ -11,6 +11,7 @@ from ray.data import Dataset
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from models.contexts import ContextVocabulary
 from models.errors import ShoalError
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.engine.checkpoint_folders import (
@@ -28,7 +29,7 @@ from pipelines.learning.preparing import Prepared
 from pipelines.learning.runs.epoch_log import EpochLog, complete_records
 from pipelines.learning.runs.export import export_net
 from pipelines.learning.warm.source import Source
-from pipelines.learning.warm.warm_start import write_warm_start
+from pipelines.learning.warm.warm_start import Vocabularies, write_warm_start
 from pipelines.recipes import Recipe
 
 
@@ -58,7 +59,9 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
     stream = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     warm_start = ""
     if source is not None and not epochs_whole(uri):
-        warm_start = write_warm_start(source, objective, corpus.items.ids, corpus.users.ids, recipe.seed, uri)
+        contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
+        now = Vocabularies(corpus.items.ids, corpus.users.ids, contexts)
+        warm_start = write_warm_start(source, objective, now, recipe.seed, uri)
     loop = LoopConfig(recipe, objective, prepared.held_out, uri, prepared.num_examples, warm_start)
     _fit(_trainer(loop, stream, uri, callbacks), recipe, corpus, uri)
     best = best_epoch(uri, objective.metric)
