@@ -54,6 +54,11 @@ class ContextVocabulary:
         """Rows of the table."""
         return len(self.fields) + len(self.values)
 
+    @property
+    def names(self) -> list[str]:
+        """What each row stands for, in row order: a field, or a field and a value of it, as JSON."""
+        return [json.dumps(pair) for pair in (*((field,) for field in self.fields), *self.values)]
+
     def rows(self, context: Context) -> NDArray[np.int32]:
         """[num_fields] rows; `ABSENT` for a field that the context lacks. Fields never seen in training are ignored."""
         rows = np.full(len(self.fields), ABSENT, np.int32)

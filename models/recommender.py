@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.candidates import Candidates, without
 from models.errors import BundleError
 from models.features import FeatureSpec, UserBatch, collapse, pad_history
+from models.histories import newest
 from models.index import Vectors
 from models.item_table import ItemTable
 from models.nets.ranker_net import RANKER, RankerNet
@@ -38,7 +39,7 @@ class Recommender:
         self._users = Vocabulary(pq.read_table(folder / USERS_FILE)["user_id"].to_pylist(), spec.user_buckets)
         self._features = self.items.features(spec, words=False)
         self._retriever = load_retriever(folder, self.items)
-        self._ranker = RankerNet.load(folder) if (folder / RANKER).exists() else None
+        self._ranker = RankerNet.load(folder, spec) if (folder / RANKER).exists() else None
 
     @classmethod
     def load(cls, folder: Path, version: str, feature_digest: str | None = None) -> Recommender:
@@ -56,8 +57,10 @@ class Recommender:
             raise BundleError(f"bundle {version} cannot be loaded: {error}. Publish it again.") from error
 
     def batch(self, users: Sequence[UserState]) -> UserBatch:
-        """Users as arrays: what crosses a hop of the serving graph."""
-        length = self.spec.history_length
+        """Users as arrays: what crosses a hop of the serving graph. Histories are as long as the longest that is asked
+        for, by the retriever or the ranker.
+        """
+        length = max(self.spec.history_length, self._ranker.spec.history_length if self._ranker else 0)
         histories = [pad_history(collapse(self.items.vocabulary.known_rows(u.positives)), length) for u in users]
         return UserBatch(
             user=np.asarray([self._users.bucket(u.user_id) for u in users], np.int64),
@@ -79,7 +82,7 @@ class Recommender:
 
     def retrieve_batch(self, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
         """`retrieve` on arrays: `barred` are item rows."""
-        rows, scores = self._retriever.search(users, k + max(map(len, barred)))
+        rows, scores = self._retriever.search(self._for_retrieval(users), k + max(map(len, barred)))
         return without(rows, scores, barred, k)
 
     def rank(self, users: Sequence[UserState], candidates: Sequence[Candidates]) -> list[Candidates]:
@@ -105,7 +108,7 @@ class Recommender:
         known = [np.asarray([self.items.vocabulary.row(i) is not None for i in ids], bool) for ids in item_ids]
         lengths = [len(r) for r in rows]
         owner = np.repeat(np.arange(len(users)), lengths)
-        flat = self._retriever.scores(batch, owner, np.concatenate(rows))
+        flat = self._retriever.scores(self._for_retrieval(batch), owner, np.concatenate(rows))
         scores = np.split(flat, np.cumsum(lengths)[:-1])
         if self._ranker is not None and self._ranker.weight:
             logits = self._logits(self._ranker, batch, rows)
@@ -154,12 +157,15 @@ class Recommender:
 
     def user_vectors(self, users: Sequence[UserState]) -> Vectors | None:
         """Vectors of users as of their `now`, [len(users), dim]; None when the retriever has none."""
-        return self._retriever.user_vectors(self.batch(users))
+        return self._retriever.user_vectors(self._for_retrieval(self.batch(users)))
+
+    def _for_retrieval(self, users: UserBatch) -> UserBatch:
+        return newest(users, self.spec.history_length)
 
     def _logits(
         self, ranker: RankerNet, users: UserBatch, item_rows: Sequence[NDArray[np.int64]]
     ) -> list[NDArray[np.float32]]:
         owner = np.repeat(np.arange(len(users)), [len(rows) for rows in item_rows])
         rows = np.concatenate(item_rows)
-        logits = ranker.logits(self.spec, self._features, users, owner, rows)
+        logits = ranker.logits(self._features, users, owner, rows)
         return np.split(logits, np.cumsum([len(r) for r in item_rows])[:-1])

@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args_parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", help="override one setting of the recipe"
     )
-    args_parser.add_argument("--out", type=place, required=True, metavar="URI", help="an empty folder, or s3://")
+    args_parser.add_argument(
+        "--out", type=place, required=True, metavar="URI", help="a new folder, or an interrupted one"
+    )
     add_places(args_parser, "lake")
     return run(args_parser, _examples, argv)
 

@@ -22,6 +22,7 @@ from models.features import (
     item_side,
     user_features,
 )
+from models.histories import newest
 from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.nets.files import describe, fill
 from models.nets.ranker import Ranker, ranker_tables
@@ -32,10 +33,14 @@ RANKER = "ranker.safetensors"
 
 
 class RankerNet:
-    """`weight` is the ranker's share in the final score, learned on validation data."""
+    """`weight` is the ranker's share in the final score, learned on validation data.
 
-    def __init__(self, net: Ranker, weight: float, contexts: ContextVocabulary) -> None:
+    `spec`: the features it was trained with. Beside a retriever of another history it has its own length.
+    """
+
+    def __init__(self, net: Ranker, spec: FeatureSpec, weight: float, contexts: ContextVocabulary) -> None:
         self._net = net
+        self.spec = spec
         self.weight = weight
         self.contexts = contexts
         self._table_of: dict[str, Tensor] = {
@@ -45,18 +50,18 @@ class RankerNet:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> RankerNet:
-        """Read `ranker.safetensors` and its JSON."""
+    def load(cls, folder: Path, spec: FeatureSpec) -> RankerNet:
+        """Read `ranker.safetensors` and its JSON; `spec` is for a JSON of before it had one: its retriever's."""
         body = describe(folder, RANKER)
         config, sizes = read_config(body["config"]), TableSizes(**body["sizes"])
         net = Ranker(ranker_tables(sizes, config, "cpu"), config, sizes.context_fields)
         contexts = ContextVocabulary(**body.get("contexts", {}))
-        return cls(fill(net, folder / RANKER), float(body["weight"]), contexts)
+        own = FeatureSpec(**body["features"]) if "features" in body else spec
+        return cls(fill(net, folder / RANKER), own, float(body["weight"]), contexts)
 
     @torch.inference_mode()
     def logits(
         self,
-        spec: FeatureSpec,
         features: ItemFeatures,
         users: UserBatch,
         owner: NDArray[np.int64],
@@ -67,12 +72,14 @@ class RankerNet:
     ) -> NDArray[np.float32]:
         """[num_pairs] final logits: pair p is user `owner[p]` with item row `items[p]`.
 
+        `users` have at least the ranker's own history; what is older is not looked at.
         `contexts`: [num_users, num_fields] rows of `self.contexts`; without it every look-up of context is empty.
         `log_popularity`: see `dense_features`.
         """
+        users = newest(users, self.spec.history_length)
         if contexts is None:
             contexts = np.full((len(users), len(self.contexts.fields)), -1, np.int32)
-        user_side = {**user_features(users, spec.recent_length), **context_features(contexts)}
+        user_side = {**user_features(users, self.spec.recent_length), **context_features(contexts)}
         user_parts = self._net.user_parts(self._look_up(user_side))[torch.from_numpy(owner)]
         item_parts = self._net.item_parts(self._look_up(item_side("item", features, items)))
         dense = torch.from_numpy(dense_features(users.take(owner), features, items, log_popularity))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.candidates import top
 from models.features import UserBatch
+from models.histories import newest
 from models.retrievers.retriever import Retriever
 from models.vocabulary import Rows
 
@@ -42,7 +43,7 @@ class Source:
 
     def of(self, users: UserBatch) -> UserBatch:
         """The users with no more of their history than this source was trained with."""
-        return replace(users, history=users.history[:, -self.history_length :])
+        return newest(users, self.history_length)
 
 
 class HybridRetriever:

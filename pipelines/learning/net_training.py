@@ -13,7 +13,6 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from models.contexts import ContextVocabulary
 from models.errors import ShoalError
-from models.model_config import TableSizes
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.engine.checkpoint_folders import (
     RUN_NAME,
@@ -26,12 +25,11 @@ from pipelines.learning.engine.checkpoint_folders import (
 from pipelines.learning.engine.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.engine.stopping import DiskFull, causes, error_of, no_room
 from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import Known
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.runs.epoch_log import EpochLog, complete_records
 from pipelines.learning.runs.export import export_net
 from pipelines.learning.warm.source import Source
-from pipelines.learning.warm.warm_start import write_warm_start
+from pipelines.learning.warm.warm_start import Vocabularies, write_warm_start
 from pipelines.recipes import Recipe
 
 
@@ -55,14 +53,15 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
     `source`: what a warm start begins from.
     """
     recipe, corpus = prepared.recipe, prepared.corpus
-    features, counts = corpus.items.features(recipe.features), corpus.items.counts
-    known = Known(table_sizes(recipe, corpus), features, counts, recipe.features, prepared.order, corpus.ranking)
+    known = prepared.known()
     objective = make_objective(recipe.model, known)
     task, arguments = objective.expansion()
     stream = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     warm_start = ""
     if source is not None and not epochs_whole(uri):
-        warm_start = write_warm_start(source, objective, corpus.items.ids, corpus.users.ids, recipe.seed, uri)
+        contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
+        now = Vocabularies(corpus.items.ids, corpus.users.ids, contexts)
+        warm_start = write_warm_start(source, objective, now, recipe.seed, uri)
     loop = LoopConfig(recipe, objective, prepared.held_out, uri, prepared.num_examples, warm_start)
     _fit(_trainer(loop, stream, uri, callbacks), recipe, corpus, uri)
     best = best_epoch(uri, objective.metric)
@@ -90,12 +89,6 @@ def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> Non
     if stopped is not None:
         kept = next(iter(epochs_whole(uri)), 0)
         raise error_of(stopped, run_id, recipe.optimizer, kept, corpus.users.ids)
-
-
-def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
-    """Rows of each embedding table for a corpus."""
-    contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
-    return TableSizes.of(recipe.features, len(corpus.users), len(corpus.items), contexts.num_rows, len(contexts.fields))
 
 
 def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[UserCallback]) -> TorchTrainer:

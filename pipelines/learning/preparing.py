@@ -11,14 +11,15 @@ from ray.data import Dataset
 
 from cluster.console import say
 from cluster.lake import Lake
+from models.contexts import ContextVocabulary
 from models.errors import InputError
-from models.model_config import RankerConfig
+from models.model_config import RankerConfig, TableSizes
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.encoding import encoded_sequences, in_order, order_of
 from pipelines.learning.data.examples import Block, Order, examples_of, expand
 from pipelines.learning.data.split import VALIDATION
 from pipelines.learning.impressions.ranking import held_out_impressions, prepare_ranking
-from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.scaling import scaled
 from pipelines.recipes import Recipe
 
@@ -40,6 +41,12 @@ class Prepared:
     def order(self) -> Order:
         """What the order of a user's events means to an example."""
         return order_of(self.recipe, self.corpus)
+
+    def known(self) -> Known:
+        """What a net is built for."""
+        spec, items = self.recipe.features, self.corpus.items
+        sizes = table_sizes(self.recipe, self.corpus)
+        return Known(sizes, items.features(spec), items.counts, spec, self.order, self.corpus.ranking)
 
 
 def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
@@ -101,3 +108,9 @@ def validating(block: Block, order: Order, room: int) -> tuple[NDArray[np.bool_]
             seen.append(before[before != rows[at]])
             weights.append(1.0 / len(mine))
     return np.asarray(kept, bool), weights, seen
+
+
+def table_sizes(recipe: Recipe, corpus: Corpus) -> TableSizes:
+    """Rows of each embedding table for a corpus."""
+    contexts = corpus.ranking.contexts if corpus.ranking else ContextVocabulary()
+    return TableSizes.of(recipe.features, len(corpus.users), len(corpus.items), contexts.num_rows, len(contexts.fields))

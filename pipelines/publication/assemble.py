@@ -11,6 +11,8 @@ from cluster.storage import Folder
 from models.errors import ConfigError, NotFoundError
 from pipelines.learning.refit import SELECTION
 
+_OWN_LENGTHS = {"history_length", "recent_length"}
+"""Features of each run's own: serving gives every net the history that it was trained with."""
 RANKER_FILES = ("ranker.json", "ranker.safetensors")
 
 
@@ -46,13 +48,21 @@ def assemble(retrieval_uri: str, ranker_uri: str | None, folder: Path) -> Assemb
 
 def _check_fit(retrieval: Folder, ranker: Folder, config: dict[str, Any]) -> None:
     """A ranker's rows are its run's items, users and features, and its split is what it must not have seen."""
-    same = {part: (config["retrieval"][part], config["ranker"][part]) for part in ("features", "split")}
-    same["data"] = (_read_json(retrieval, "data.json"), _read_json(ranker, "data.json"))
+    one, other = config["retrieval"], config["ranker"]
+    same: dict[str, tuple[Any, Any]] = {
+        "features": (_shared(one["features"]), _shared(other["features"])),
+        "split": (one["split"], other["split"]),
+        "data": (_read_json(retrieval, "data.json"), _read_json(ranker, "data.json")),
+    }
     if different := [part for part, (one, other) in same.items() if one != other]:
         raise ConfigError(
             f"runs {retrieval.uri} and {ranker.uri} do not fit: other {', '.join(different)}. "
-            "Train both on one version of the lake with the same features and split."
+            "Train both on one version of the lake with the same buckets of features and the same split."
         )
+
+
+def _shared(features: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in features.items() if name not in _OWN_LENGTHS}
 
 
 def _before_refit(run: Folder) -> Folder:

@@ -43,9 +43,16 @@ def retrain(
     retrieval_run = train(retrieval, data, runs_uri, run_id=_attempt(retrieval, data))
     ranker_run = None
     if ranker is not None:  # it ranks what the retrieval run knows, and must not see what that one held out
-        ranker = replace(ranker, features=retrieval.features, split=retrieval.split)
+        ranker = beside(retrieval, ranker)
         ranker_run = train(ranker, data, runs_uri, run_id=_attempt(ranker, data))
     return publish(retrieval_run.uri, ranker_run.uri if ranker_run else None, lake, registry)
+
+
+def beside(retrieval: Recipe, ranker: Recipe) -> Recipe:
+    """The ranker with the split and the buckets of the retrieval recipe, and histories of its own length."""
+    own = ranker.features
+    features = replace(retrieval.features, history_length=own.history_length, recent_length=own.recent_length)
+    return replace(ranker, features=features, split=retrieval.split)
 
 
 def _attempt(recipe: Recipe, data: Lake) -> str:

@@ -21,9 +21,9 @@ from pipelines.learning.data.encoding import encoded_sequences, order_of
 from pipelines.learning.engine.optimizing import optimizer_of
 from pipelines.learning.engine.pipeline import Step, Stepping, plain
 from pipelines.learning.engine.sharding import shard
-from pipelines.learning.net_training import table_sizes
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import Batching, Known
+from pipelines.learning.preparing import table_sizes
 from pipelines.learning.trainer import train
 from pipelines.recipes import Recipe, load_recipe
 from tests.benchmarks.event_logs import write_log

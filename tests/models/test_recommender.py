@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from models.nets.two_tower_inputs import TOWER_USER_FEATURES
 from models.recommender import Recommender
 from models.retrievers.loading import INDEX_FILE
 from models.retrievers.two_tower import TWO_TOWER
+from models.user_state import UserState
 from tests.models.tiny_bundle import ITEMS, SPEC, user, write_bundle
 
 FILES = [
@@ -198,3 +199,30 @@ def test_weights_of_another_width_are_refused(copied: Path) -> None:
     (copied / "two_tower.json").write_text(json.dumps(body))
     with pytest.raises(BundleError, match="do not fit"):
         Recommender.load(copied, "v1")
+
+
+@pytest.mark.parametrize("length", [2, 6])
+def test_each_half_has_the_history_it_was_trained_with(copied: Path, length: int) -> None:
+    write_bundle(copied, ranker_weight=0.0)
+    retrieval = Recommender.load(copied, "v1")
+    body = json.loads((copied / "ranker.json").read_text())
+    features = asdict(replace(SPEC, history_length=length))
+    (copied / "ranker.json").write_text(json.dumps({**body, "weight": 1.0, "features": features}))
+    both = Recommender.load(copied, "v2")
+    # The newest two events are the same, then the newest four, then all six.
+    users = [user("ann", *(ITEMS[n] for n in rows)) for rows in ([0, 1, 2, 3, 4, 5], [1, 0, 2, 3, 4, 5], [3, 0, 4, 5])]
+    every = [ITEMS] * len(users)
+    before, after = (np.stack(which.score_pairs(users, every)) for which in (retrieval, both))
+    ranked = [candidates.scores[np.argsort(candidates.item_rows)] for candidates in both.rank(users, _all(both, users))]
+    np.testing.assert_allclose(np.stack(ranked), after, rtol=1e-5)
+    np.testing.assert_allclose(both.user_vectors(users), retrieval.user_vectors(users))
+    for found, expected in zip(_all(both, users), _all(retrieval, users), strict=True):
+        np.testing.assert_allclose(found.scores, expected.scores)
+    logits = after - before
+    assert np.allclose(before[0], before[1])
+    assert not np.allclose(before[0], before[2])
+    assert np.allclose(logits[0], logits[2], atol=1e-5) == (length == 2)
+
+
+def _all(recommender: Recommender, users: list[UserState]) -> list[Candidates]:
+    return recommender.retrieve(users, len(ITEMS), [set() for _ in users])

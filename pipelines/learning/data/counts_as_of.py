@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from models.vocabulary import Rows
 
-_US_PER_DAY = 86_400_000_000
 _MAX_PERIODS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """The days of a log in `num` periods of as many whole days each."""
+    """The time from the first event to the last, in `num` periods of `length_us` each."""
 
     start_us: int
     length_us: int
@@ -26,10 +25,10 @@ class Periods:
 
     @classmethod
     def of(cls, first_us: int, last_us: int) -> Periods:
-        """At most `_MAX_PERIODS` from the day of `first_us` to that of `last_us`."""
-        first_day, last_day = first_us // _US_PER_DAY, last_us // _US_PER_DAY
-        days = -(-(last_day - first_day + 1) // _MAX_PERIODS)
-        return cls(first_day * _US_PER_DAY, days * _US_PER_DAY, -(-(last_day - first_day + 1) // days))
+        """`_MAX_PERIODS`, or one a microsecond where there are fewer of these."""
+        total = last_us - first_us + 1
+        length = -(-total // _MAX_PERIODS)
+        return cls(first_us, length, -(-total // length))
 
 
 class CountsAsOf:

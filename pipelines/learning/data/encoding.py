@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 from ray.data import Dataset
+from ray.data.block import BlockAccessor
 
 from models.features import FeatureSpec
 from models.profiles import parse_attributes
@@ -72,15 +74,29 @@ def encoded_sequences(recipe: Recipe, corpus: Corpus) -> Dataset:
 
 
 def in_order(encoded: Dataset) -> Dataset:
-    """The blocks by their first user, whatever order their tasks ended in: a seed then repeats a run."""
+    """The blocks by their least user, whatever order their tasks ended in: a seed then repeats a run."""
     blocks = encoded.to_arrow_refs()
-    first_users = ray.get([_first_user.remote(block) for block in blocks])
-    return ray.data.from_arrow_refs([blocks[at] for at in np.argsort(first_users, kind="stable")])
+    places = ray.get([_place_task.remote(block) for block in blocks])
+    return ray.data.from_arrow_refs([blocks[at] for at in sorted(range(len(blocks)), key=places.__getitem__)])
+
+
+def place(block: pa.Table) -> tuple[int, bytes]:
+    """Least user row, and a digest of what the block holds: users without training events share the last rows, so that
+    blocks of these alone may have the same least row.
+    """
+    if not len(block):
+        return -1, b""
+    columns = BlockAccessor.for_block(block).to_numpy()  # it knows how Ray Data lays lists out in Arrow
+    digest = hashlib.sha256()
+    for name in sorted(columns):
+        for values in columns[name]:
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return int(columns["user_row"].min()), digest.digest()
 
 
 @ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
-def _first_user(block: pa.Table) -> int:
-    return int(block["user_row"][0].as_py()) if len(block) else -1
+def _place_task(block: pa.Table) -> tuple[int, bytes]:
+    return place(block)
 
 
 def _lists(column: pl.Series, dtype: type[np.generic]) -> NDArray[np.generic]:

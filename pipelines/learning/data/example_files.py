@@ -1,17 +1,17 @@
 """Examples as Parquet: what training streams, written down for other programs.
 
-Each block of encoded sequences is one task, which writes a file a part and holds a few users at a time.
+Each block of encoded users is one task, which writes a file a part and holds a few users at a time.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
@@ -22,79 +22,76 @@ from cluster.console import progress, say
 from cluster.lake import Lake
 from cluster.storage import Folder, filesystem, is_local, join
 from models.errors import ConfigError
-from models.model_config import FitConfig, SequenceConfig
+from models.model_config import FitConfig
 from pipelines.learning.data.corpus import Corpus, load_corpus
-from pipelines.learning.data.encoding import encoded_sequences, order_of
-from pipelines.learning.data.examples import Block, Order, expanded
+from pipelines.learning.data.example_progress import SUMMARY, Written, begin, mark_written, read_written, whole
+from pipelines.learning.data.examples import Block
 from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
-from pipelines.learning.data.windows import training_sequences
-from pipelines.learning.scaling import scaled
-from pipelines.recipes import Recipe
+from pipelines.learning.objectives.making import make_objective
+from pipelines.learning.objectives.objective import Expansion
+from pipelines.learning.preparing import Prepared, prepare
+from pipelines.recipes import Recipe, to_dict
 
 PARTS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-SUMMARY = "examples.json"
-"""Written last: a folder without it is not whole."""
 
 
 def write_examples(recipe: Recipe, lake: Lake, out: str) -> dict[str, Any]:
     """Write `out/train`, `out/validation`, `out/test`, the ids behind the rows, and the summary that is returned.
 
-    `ConfigError` for a folder that is not empty, or a recipe that is fitted on whole histories.
+    What was interrupted goes on where it ended. `ConfigError` for a folder that holds anything else, or a recipe that
+    is fitted on whole histories; `InputError` when there is nothing to train on.
     """
     if isinstance(recipe.model, FitConfig):
         raise ConfigError(f"{recipe.name} is fitted on whole histories and has no examples. Take a net: two_tower.")
-    folder = Folder(out)
-    if folder.names():
-        raise ConfigError(f"{out} is not empty. Give a new folder.")
-    started = time.monotonic()
+    folder, pinned, started = Folder(out), lake.pinned(), time.monotonic()
+    plan = {"recipe": to_dict(recipe), "lake": pinned.uri, "versions": pinned.versions}
+    if (summary := whole(folder, plan)) is not None:
+        say(f"{out} is whole already; nothing is written again")
+        return summary
     say(f"{recipe.name}: reading the lake")
-    pinned = lake.pinned()
-    corpus = load_corpus(recipe, pinned)
-    recipe = scaled(recipe, int(corpus.items.counts.sum()), order_of(recipe, corpus))
-    order = order_of(recipe, corpus)
-    blocks = encoded_sequences(recipe, corpus).to_arrow_refs()
-    parts = _write_blocks(blocks, recipe, order, out)
-    _write_ids(corpus, folder)
+    # Nothing is validated here, so nothing is held out in memory.
+    unmeasured = replace(recipe, training=replace(recipe.training, validation_users=0))
+    prepared = prepare(unmeasured, load_corpus(recipe, pinned), pinned)
+    begin(folder, plan)
+    before = read_written(folder)
+    written = _write_blocks(prepared, out, before)
+    _write_ids(prepared.corpus, folder)
+    summary = _summary(prepared, written)
     seconds = time.monotonic() - started
-    num_examples = sum(part["examples"] for part in parts.values())
-    summary = {
-        "recipe": recipe.name,
-        "features_digest": recipe.features.digest(),
-        "history_length": recipe.features.history_length,
-        "order": order,
-        "data": corpus.snapshot,
-        "parts": parts,
-        "seconds": round(seconds, 3),
-        "examples_per_s": round(num_examples / seconds, 1),
-    }
+    num_new = sum(sum(rows.values()) for number, rows in written.items() if number not in before)
+    summary |= {"seconds": round(seconds, 3), "examples_per_s": round(num_new / seconds, 1)}
     folder.write(SUMMARY, json.dumps(summary, indent=2).encode())
     return summary
 
 
-def write_block(block: Block, recipe: Recipe, order: Order, out: str, number: int) -> dict[str, int]:
-    """Write one file a part from a block of encoded sequences; returns the number of rows of each part that has any."""
-    written = {}
-    for name, part in PARTS.items():
-        num_rows = _write(_tables(block, recipe, order, part), join(out, name), f"part-{number:05}.parquet")
+def write_block(block: Block, expansions: Mapping[str, Expansion], out: str, number: int) -> dict[str, int]:
+    """Write one file a part from a block of encoded users; returns the number of rows of each part that has any."""
+    rows = {}
+    for name, (task, arguments) in expansions.items():
+        num_rows = _write(_tables(task(block, **arguments)), join(out, name), f"part-{number:05}.parquet")
         if num_rows:
-            written[name] = num_rows
-    return written
+            rows[name] = num_rows
+    mark_written(Folder(out), number, rows)
+    return rows
 
 
-def _tables(block: Block, recipe: Recipe, order: Order, part: int) -> Iterator[pa.Table]:
-    if part == TRAIN and isinstance(recipe.model, SequenceConfig):
-        made = training_sequences(block)
-        yield pa.table({name: pa.array(list(lists)) for name, lists in made.items()})
-        return
-    for columns in expanded(block, recipe.features.history_length, order, part):
-        yield pa.table({name: _array(np.asarray(values)) for name, values in columns.items()})
+def expansions_of(prepared: Prepared) -> dict[str, Expansion]:
+    """How each part is made, as training makes it."""
+    objective = make_objective(prepared.recipe.model, prepared.known())
+    return {name: objective.expansion(part) for name, part in PARTS.items()}
 
 
-def _array(values: NDArray[Any]) -> pa.Array:
-    """[num_rows], or [num_rows, width] as lists of a fixed size."""
-    if values.ndim == 1:
-        return pa.array(values)
-    return pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
+def _tables(made: Any) -> Iterator[pa.Table]:
+    """What an expansion made as tables: columns, or a generator of these."""
+    for columns in [made] if isinstance(made, dict) else made:
+        yield pa.table({name: _column(values) for name, values in columns.items()})
+
+
+def _column(values: NDArray[Any]) -> pa.Array:
+    """Of [num] numbers or arrays, or of [num, width] numbers."""
+    if values.ndim == 2:
+        return pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
+    return pa.array(list(values) if values.dtype == object else values)
 
 
 def _write(tables: Iterator[pa.Table], folder: str, name: str) -> int:
@@ -116,24 +113,45 @@ def _write(tables: Iterator[pa.Table], folder: str, name: str) -> int:
     return num_rows
 
 
-def _write_blocks(blocks: list[Any], recipe: Recipe, order: Order, out: str) -> dict[str, dict[str, int]]:
-    """One task a block; returns examples and files of each part."""
-    totals = {name: {"examples": 0, "files": 0} for name in PARTS}
-    waiting = [_write_task.remote(block, recipe, order, out, number) for number, block in enumerate(blocks)]
+def _write_blocks(prepared: Prepared, out: str, before: Written) -> Written:
+    """One task for each block that is not written yet."""
+    blocks, expansions = prepared.encoded.to_arrow_refs(), ray.put(expansions_of(prepared))
+    if before:
+        say(f"{len(before):,} of {len(blocks):,} blocks were written before")
+    numbers = {
+        _write_task.remote(block, expansions, out, number): number
+        for number, block in enumerate(blocks)
+        if number not in before
+    }
+    written, waiting = dict(before), list(numbers)
     with progress() as bar:
-        shown = bar.add_task("blocks of examples", total=len(waiting))
+        shown = bar.add_task("blocks of examples", total=len(blocks), completed=len(before))
         while waiting:
             done, waiting = ray.wait(waiting)
-            for name, num_rows in ray.get(done[0]).items():
-                totals[name]["examples"] += num_rows
-                totals[name]["files"] += 1
+            written[numbers[done[0]]] = ray.get(done[0])
             bar.advance(shown)
-    return totals
+    return written
 
 
 @ray.remote  # type: ignore[untyped-decorator]
 def _write_task(table: pa.Table, *args: Any) -> dict[str, int]:
     return write_block(BlockAccessor.for_block(table).to_batch_format("numpy"), *args)
+
+
+def _summary(prepared: Prepared, written: Written) -> dict[str, Any]:
+    """The body of `examples.json` but for the time it took; `contexts` are what rows of `context` mean."""
+    rows = {name: [found[name] for found in written.values() if name in found] for name in PARTS}
+    ranking = prepared.corpus.ranking
+    contexts = {"contexts": ranking.contexts.to_json()} if ranking and ranking.from_exposures else {}
+    return {
+        "recipe": prepared.recipe.name,
+        "features_digest": prepared.recipe.features.digest(),
+        "history_length": prepared.recipe.features.history_length,
+        "order": prepared.order,
+        "data": prepared.corpus.snapshot,
+        "parts": {name: {"examples": sum(found), "files": len(found)} for name, found in rows.items()},
+        **contexts,
+    }
 
 
 def _write_ids(corpus: Corpus, folder: Folder) -> None:

@@ -6,7 +6,7 @@ Ray Data task, streams to a worker, and is gone after its step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -83,12 +83,19 @@ def expand(
 def expanded(
     block: Block, history_length: int, order: Order, part: int = TRAIN
 ) -> Iterator[dict[str, NDArray[np.generic]]]:
-    """Examples of one part of a block as a Ray Data task: a few users at a time, so that memory stays small."""
+    """Examples of one part of a block as a Ray Data task."""
+    yield from a_few_users_at_a_time(block, lambda users: expand(users, history_length, part, order))
+
+
+def a_few_users_at_a_time(
+    block: Block, expansion: Callable[[Block], dict[str, NDArray[Any]]]
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """What `expansion` makes of a block, a few users at a time, so that memory stays small."""
     lengths = np.asarray([len(rows) for rows in block["item_rows"]])
     cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // _EXAMPLES_AT_A_TIME, prepend=0))
     for start, stop in zip([0, *cuts], [*cuts, len(lengths)], strict=True):
         if stop > start:
-            yield expand({name: values[start:stop] for name, values in block.items()}, history_length, part, order)
+            yield expansion({name: values[start:stop] for name, values in block.items()})
 
 
 def examples_of(columns: Block) -> Examples:

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pipelines.learning.data.examples import Block
+from pipelines.learning.data.examples import Block, a_few_users_at_a_time
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.impressions import TARGETS
 
-_IMPRESSIONS_AT_A_TIME = 32_768
 _DTYPES = {
     "user": np.int64,
     "country": np.int64,
@@ -59,10 +58,6 @@ def expand_impressions(block: Block, history_length: int, part: int = TRAIN) -> 
     return columns
 
 
-def expanded_impressions(block: Block, history_length: int) -> Iterator[dict[str, NDArray[Any]]]:
-    """Training examples of a block as a Ray Data task: a few users at a time, so that memory stays small."""
-    lengths = np.asarray([len(rows) for rows in block["item_rows"]])
-    cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // _IMPRESSIONS_AT_A_TIME, prepend=0))
-    for start, stop in zip([0, *cuts], [*cuts, len(lengths)], strict=True):
-        if stop > start:
-            yield expand_impressions({name: values[start:stop] for name, values in block.items()}, history_length)
+def expanded_impressions(block: Block, history_length: int, part: int = TRAIN) -> Iterator[dict[str, NDArray[Any]]]:
+    """Examples of one part of a block as a Ray Data task."""
+    yield from a_few_users_at_a_time(block, lambda users: expand_impressions(users, history_length, part))

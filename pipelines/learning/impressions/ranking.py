@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def prepare_ranking(recipe: Recipe, corpus: Corpus, lake: Lake) -> Ranking:
     """Choose the examples and count what they hold; `ConfigError` or `InputError` when no head could learn."""
     config = recipe.model
     assert isinstance(config, RankerConfig)
-    popularity = popularity_as_of(corpus, lake)
+    popularity = popularity_as_of(corpus)
     num_exposures = lake.num_rows(Table.EXPOSURES)
     if config.examples == "interactions" or (config.examples == "auto" and num_exposures < config.min_exposures):
         if config.examples == "auto" and num_exposures:
@@ -72,13 +71,9 @@ def prepare_ranking(recipe: Recipe, corpus: Corpus, lake: Lake) -> Ranking:
     return Ranking(facts, weights, encode_all(found, recipe, corpus, contexts))
 
 
-def popularity_as_of(corpus: Corpus, lake: Lake) -> CountsAsOf | None:
-    """Counts by period; None for a log without times."""
-    if not corpus.ordered:
-        return None
-    days = lake.rows_by_date(Table.INTERACTIONS)
-    first, last = _start_us(min(days)), _start_us(max(days))
-    return counts_as_of(corpus.sequences, corpus.split, corpus.items.vocabulary, first, last)
+def popularity_as_of(corpus: Corpus) -> CountsAsOf | None:
+    """Counts by period; None for a log without times, or all of one moment."""
+    return counts_as_of(corpus.sequences, corpus.split, corpus.items.vocabulary) if corpus.ordered else None
 
 
 def encode_all(found: Dataset, recipe: Recipe, corpus: Corpus, contexts: ContextVocabulary) -> Dataset:
@@ -100,11 +95,13 @@ def held_out_impressions(
     """Up to `limit` impressions of the part; None without any."""
     columns: dict[str, list[Any]] = {}
     held = 0
-    for block in encoded.iter_batches(batch_size=256, batch_format="numpy"):
-        made = expand_impressions(block, spec.history_length, part) if held < limit else {}
+    for block in encoded.iter_batches(batch_size=256, batch_format="numpy") if limit else ():
+        made = expand_impressions(block, spec.history_length, part)
         held += len(made.get("item", ()))
         for name, values in made.items():
             columns.setdefault(name, []).append(values)
+        if held >= limit:
+            break
     if not held:
         return None
     examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()}).take(slice(limit))
@@ -132,7 +129,3 @@ def _report(name: str, counted: ImpressionTally, corpus: Corpus) -> None:
     for what, count in ignored.items():
         if count:
             say(f"warning: {name}: ignored {count:,} {what}")
-
-
-def _start_us(day: date) -> int:
-    return int(datetime.combine(day, time(), UTC).timestamp()) * 1_000_000

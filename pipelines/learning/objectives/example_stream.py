@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipelines.learning.data.examples import Block, Examples, examples_of, expanded, shuffled_batches
+from pipelines.learning.data.split import TRAIN
 from pipelines.learning.objectives.objective import Batching, Expansion, Known
 
 
@@ -16,9 +17,9 @@ class ExampleStream:
     def __init__(self, known: Known) -> None:
         self._known = known
 
-    def expansion(self) -> Expansion:
+    def expansion(self, part: int = TRAIN) -> Expansion:
         """One example an event."""
-        return expanded, {"history_length": self._known.spec.history_length, "order": self._known.order}
+        return expanded, {"history_length": self._known.spec.history_length, "order": self._known.order, "part": part}
 
     def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Examples]:
         """Shuffled within a buffer; every example once."""

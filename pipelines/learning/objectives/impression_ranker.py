@@ -14,6 +14,7 @@ from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_tables
 from pipelines.learning.data.examples import Examples
+from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.examples import expanded_impressions
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.heads import head_labels, head_losses, main_head, placements
@@ -42,9 +43,9 @@ class ImpressionRankerObjective(ExampleStream):
         """A `Ranker` of one candidate an example."""
         return Ranker(ranker_tables(self._known.sizes, self._config, device), self._config, self._num_fields)
 
-    def expansion(self) -> Expansion:
+    def expansion(self, part: int = TRAIN) -> Expansion:
         """One example an impression."""
-        return expanded_impressions, {"history_length": self._known.spec.history_length}
+        return expanded_impressions, {"history_length": self._known.spec.history_length, "part": part}
 
     def blank(self) -> Examples:
         """One impression without a label."""

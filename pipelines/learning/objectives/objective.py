@@ -15,6 +15,7 @@ from torchrec import KeyedJaggedTensor
 from models.features import FeatureSpec, ItemFeatures
 from models.model_config import TableSizes
 from pipelines.learning.data.examples import Block, Examples, Order
+from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.ranking_facts import RankingFacts
 
 
@@ -92,8 +93,8 @@ class Objective(Protocol):
     def build(self, device: str) -> nn.Module:
         """The net; its `tables` are what is sharded."""
 
-    def expansion(self) -> Expansion:
-        """What turns encoded sequences into the blocks that stream to the workers."""
+    def expansion(self, part: int = TRAIN) -> Expansion:
+        """What turns encoded sequences into the examples of a part: those to train on stream to the workers."""
 
     def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Sized]:
         """Shuffled batches of a worker's stream, everything in it once."""

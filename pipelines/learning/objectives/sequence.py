@@ -16,7 +16,8 @@ from models.nets.sampled_losses import gbce, shared_softmax
 from models.nets.sequence import KEYS, NEGATIVE, WINDOW, Packing, Sequence, item_table
 from models.packing import pack
 from models.ragged import Jagged
-from pipelines.learning.data.examples import Block
+from pipelines.learning.data.examples import Block, expanded
+from pipelines.learning.data.split import TRAIN
 from pipelines.learning.data.windows import Windows, training_sequences, window_batches
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
 from pipelines.learning.objectives.objective import Batching, Expansion, HeldOut, Inputs, Known, device_of
@@ -44,9 +45,11 @@ class SequenceObjective:
         tables = item_table(self._num_items, self._config.embedding_dim, device)
         return Sequence(tables, self._config, self._length)
 
-    def expansion(self) -> Expansion:
-        """Whole training sequences; windows are cut by the worker, anew each epoch."""
-        return training_sequences, {}
+    def expansion(self, part: int = TRAIN) -> Expansion:
+        """Whole training sequences, whose windows are cut by the worker, anew each epoch; held out is one an event."""
+        if part == TRAIN:
+            return training_sequences, {}
+        return expanded, {"history_length": self._length, "order": self._known.order, "part": part}
 
     def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Windows]:
         """Windows of about `batch_size` targets in all."""

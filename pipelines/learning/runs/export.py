@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: An
     def write(out: Path) -> None:
         if isinstance(recipe.model, RankerConfig):
             contexts = corpus.ranking.contexts.to_json() if corpus.ranking else {}
-            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0, contexts=contexts)
+            features = asdict(recipe.features)
+            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0, contexts=contexts, features=features)
             _save_vocabularies(out, corpus)  # a bundle has its retrieval run's; a warm start needs these
             return
         save_retrieval(out, recipe, corpus)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ from safetensors.torch import load
 from torch import Tensor
 
 from cluster.storage import Folder
+from models.contexts import ContextVocabulary
 from models.errors import ConfigError, NotFoundError
 from models.item_table import FILE as ITEMS_FILE
 from models.manifest import MANIFEST
+from models.model_config import RankerConfig
+from models.nets.ranker_net import RANKER
 from models.recommender import USERS_FILE
 from pipelines.learning.engine.checkpoint import Reader
 from pipelines.learning.engine.checkpoint_folders import best_epoch, checkpoint_at
@@ -26,7 +29,7 @@ from pipelines.recipes import Recipe, from_dict
 class Source:
     """`tensors`: weights and optimizer states by their names in a checkpoint; `data`: what it was trained on.
 
-    `recipe`: how.
+    `recipe`: how. `contexts`: of a ranker, what the rows of its table of contexts stand for.
     """
 
     uri: str
@@ -36,6 +39,7 @@ class Source:
     item_ids: list[str]
     user_ids: list[str]
     tensors: dict[str, Tensor]
+    contexts: ContextVocabulary = field(default_factory=ContextVocabulary)
 
 
 def read_source(uri: str, recipe: Recipe) -> Source:
@@ -47,7 +51,8 @@ def read_source(uri: str, recipe: Recipe) -> Source:
     exported = _exported(uri)
     weights, tensors = _tensors(uri, exported, recipe)
     items, users = _ids(exported, ITEMS_FILE, "item_id"), _ids(exported, USERS_FILE, "user_id")
-    return Source(uri, weights, from_dict(config), data, items, users, tensors)
+    contexts = _contexts(exported) if kind == RankerConfig.kind else ContextVocabulary()
+    return Source(uri, weights, from_dict(config), data, items, users, tensors, contexts)
 
 
 def described(uri: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -85,6 +90,11 @@ def _tensors(uri: str, exported: Folder, recipe: Recipe) -> tuple[str, dict[str,
     if data is None:
         raise NotFoundError(f"{uri} has neither a checkpoint nor {name}: there are no weights to begin from.")
     return name, {f"net|{key}": tensor for key, tensor in load(data).items()}
+
+
+def _contexts(folder: Folder) -> ContextVocabulary:
+    body = read_json(folder.uri, Path(RANKER).with_suffix(".json").name)
+    return ContextVocabulary(**(body or {}).get("contexts", {}))
 
 
 def _ids(folder: Folder, name: str, column: str) -> list[str]:

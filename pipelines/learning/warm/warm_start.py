@@ -1,13 +1,14 @@
 """A run that begins where another ended: rows go over by id, dense layers as they are, new ids start fresh.
 
-The first rows of a table named `item…` or `user…` are those of the vocabulary's ids, in order; rows after them (buckets
-of unknown ids) go over in order. Every other weight must have the shape it had.
+The first rows of a table named `item…`, `user…` or `context…` are those of its vocabulary, in order; rows after them
+(buckets of unknown ids) go over in order. Every other weight must have the shape it had.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cluster.storage import Folder
+from models.contexts import ContextVocabulary
 from models.errors import ConfigError
 from models.seeds import derive_seed
 from models.vocabulary import Vocabulary
@@ -41,19 +43,31 @@ def carry(old: Tensor, fresh: Tensor, rows: NDArray[np.int64]) -> Tensor:
     return carried
 
 
-def warm_tensors(
-    source: Source, fresh: Mapping[str, Tensor], item_ids: Sequence[str], user_ids: Sequence[str]
-) -> dict[str, Tensor]:
+@dataclass(frozen=True, slots=True)
+class Vocabularies:
+    """What the rows of the new tables stand for."""
+
+    items: Sequence[str]
+    users: Sequence[str]
+    contexts: ContextVocabulary = field(default_factory=ContextVocabulary)
+
+
+def warm_tensors(source: Source, fresh: Mapping[str, Tensor], now: Vocabularies) -> dict[str, Tensor]:
     """Weights, and the optimizer states that the source has, under the names of a checkpoint (`Reader.tensors`).
 
     `fresh`: the new net's weights by name. `ConfigError` when the two nets do not have the same layers and widths.
     """
-    rows = {"item": (source.item_ids, item_ids), "user": (source.user_ids, user_ids)}
+    _check_fields(source, now.contexts)
+    rows = {
+        "item": (source.item_ids, now.items),
+        "user": (source.user_ids, now.users),
+        "context": (source.contexts.names, now.contexts.names),
+    }
     mapped: dict[str, NDArray[np.int64] | None] = {}
     tensors: dict[str, Tensor] = {}
     for name, weight in fresh.items():
         old = source.tensors.get(_NET + name)
-        ids = rows.get(_table(name)[:4])
+        ids = rows.get(_table(name).partition("_")[0])
         mapped[name] = _mapping(source, name, old, weight, ids)
         assert old is not None  # `_mapping` has refused what is missing
         at = mapped[name]
@@ -70,13 +84,11 @@ def warm_tensors(
     return tensors
 
 
-def write_warm_start(
-    source: Source, objective: Objective, item_ids: Sequence[str], user_ids: Sequence[str], seed: int, run_uri: str
-) -> str:
+def write_warm_start(source: Source, objective: Objective, now: Vocabularies, seed: int, run_uri: str) -> str:
     """Write `warm_start/` of the run, a checkpoint that workers begin from; returns its address."""
     folder = Folder(run_uri).child(FOLDER)
     torch.manual_seed(derive_seed(seed, "weights"))
-    tensors = warm_tensors(source, objective.build("cpu").state_dict(), item_ids, user_ids)
+    tensors = warm_tensors(source, objective.build("cpu").state_dict(), now)
     with tempfile.TemporaryDirectory() as scratch:
         save_whole(Path(scratch), tensors, Progress())
         for path in sorted(Path(scratch).iterdir(), reverse=True):  # progress.json, which makes it whole, last
@@ -94,6 +106,16 @@ def _table(name: str) -> str:
     """Name of the table of a weight, empty for a dense layer's."""
     parts = name.split(".")
     return parts[-2] if parts[0] == "tables" else ""
+
+
+def _check_fields(source: Source, contexts: ContextVocabulary) -> None:
+    """The layers behind the look-ups take one field after the other, so a net knows no others than its own."""
+    if source.contexts.fields != contexts.fields:
+        before, now = (", ".join(fields) or "none" for fields in (source.contexts.fields, contexts.fields))
+        raise ConfigError(
+            f"{source.uri} learned from the context fields {before}, and the exposures of now have {now}: "
+            "its layers fit no others. Train from nothing: leave out --from and --since."
+        )
 
 
 def _mapping(

@@ -74,10 +74,10 @@ def test_serving_gives_what_training_gives_without_a_position(config: RankerConf
     with torch.no_grad():
         net.positions.weight[0] = 0.0
     save_net(tmp_path, RANKER, config, SIZES, net.state_dict(), weight=1.0, contexts=CONTEXTS.to_json())
-    served, features = RankerNet.load(tmp_path), items()
+    served, features = RankerNet.load(tmp_path, SPEC), items()
     contexts = np.stack([served.contexts.rows({"daytime": "morning"}), served.contexts.rows({"weather": "odd"})])
     rows = np.asarray([2, 4])
-    logits = served.logits(SPEC, features, users(), np.arange(2), rows, contexts=contexts)
+    logits = served.logits(features, users(), np.arange(2), rows, contexts=contexts)
 
     looked_up = {**user_features(users(), 2), **context_features(contexts), **item_side("item", features, rows)}
     dense = torch.from_numpy(dense_features(users(), features, rows))[:, None]
@@ -96,11 +96,11 @@ def test_serving_gives_what_training_gives_without_a_position(config: RankerConf
 def test_without_a_context_nothing_of_it_is_looked_up(tmp_path: Path) -> None:
     net = net_of(CONFIGS[1])
     save_net(tmp_path, RANKER, CONFIGS[1], SIZES, net.state_dict(), weight=1.0, contexts=CONTEXTS.to_json())
-    served = RankerNet.load(tmp_path)
+    served = RankerNet.load(tmp_path, SPEC)
     owner, rows = np.asarray([0, 0, 1]), np.asarray([1, 2, 2])
     absent = np.full((2, 2), -1, np.int32)
-    plain = served.logits(SPEC, items(), users(), owner, rows)
-    assert plain.tolist() == served.logits(SPEC, items(), users(), owner, rows, contexts=absent).tolist()
+    plain = served.logits(items(), users(), owner, rows)
+    assert plain.tolist() == served.logits(items(), users(), owner, rows, contexts=absent).tolist()
 
 
 def test_a_batch_of_nothing_moves_no_statistics() -> None:
@@ -122,4 +122,4 @@ def test_the_final_logit_is_the_stated_sum() -> None:
 def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
     save_net(tmp_path, RANKER, CONFIGS[1], SIZES, net_of(CONFIGS[0]).state_dict(), weight=1.0)
     with pytest.raises(BundleError, match="do not fit their net"):
-        RankerNet.load(tmp_path)
+        RankerNet.load(tmp_path, SPEC)

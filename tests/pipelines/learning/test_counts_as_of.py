@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import ray.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.events import EventType
+from models.vocabulary import Vocabulary
 from pipelines.learning.data.counts_as_of import CountsAsOf, Periods
+from pipelines.learning.data.item_counts import counts_as_of
+from pipelines.learning.data.sequences import SEQUENCE
+from pipelines.learning.data.split import Split
+from pipelines.learning.warm.refresh import refresh_split
+from tests.pipelines.learning.test_refresh import hashes
 
 DAY_US = 86_400_000_000
 
@@ -34,3 +43,46 @@ def test_items_and_moments_broadcast() -> None:
     counts = CountsAsOf(Periods(0, DAY_US, 3), np.asarray([1, 0, 1]), np.asarray([0, 1, 1]), np.asarray([2, 5, 1]))
     found = np.expm1(counts.log_counts(np.asarray([[0, 1, 2]]), np.asarray([[0], [DAY_US], [9 * DAY_US]])))
     assert found.round().tolist() == [[0, 0, 0], [0, 2, 0], [5, 3, 0]]
+
+
+def test_a_log_of_one_day_has_periods_too() -> None:
+    noon = DAY_US // 2
+    periods = Periods.of(noon, noon + 6_300)
+    assert periods == Periods(noon, 99, 64)
+    assert (noon + 6_300 - periods.start_us) // periods.length_us == 63
+
+
+def dataset(*users: tuple[str, str, list[int]]) -> ray.data.Dataset:
+    """Clicks of a user on items of one letter each, at so many µs."""
+    rows = [
+        {
+            "user_id": user,
+            "item_ids": list(items),
+            "event_types": [EventType.CLICK.value] * len(items),
+            "timestamps_us": moments,
+            "countries": [None] * len(items),
+        }
+        for user, items, moments in users
+    ]
+    return ray.data.from_arrow([pa.Table.from_pylist([row], schema=SEQUENCE) for row in rows])
+
+
+@pytest.mark.slow
+def test_popularity_grows_within_a_day_and_not_within_a_moment(ray_session: None) -> None:
+    items, a = Vocabulary(["a", "b"]), np.zeros(1, np.int64)
+    counts = counts_as_of(dataset(("u", "ab", [50, 60]), ("v", "a", [90])), Split("none"), items)
+    assert counts is not None
+    moments = np.asarray([50, 51, 90, 91, 10**9])
+    assert np.expm1(counts.log_counts(a, moments)).round().tolist() == [0, 1, 1, 2, 2]
+    assert counts_as_of(dataset(("u", "ab", [50, 50]), ("v", "a", [50])), Split("none"), items) is None
+    # Events that only test are of other moments, and count nothing.
+    held_out = Split("time", validation_us=51, test_us=51)
+    assert counts_as_of(dataset(("u", "ab", [50, 60]), ("v", "a", [50])), held_out, items) is None
+
+
+@pytest.mark.slow
+def test_what_an_incremental_run_does_not_repeat_counts_too(ray_session: None) -> None:
+    split = refresh_split(Split("none"), Split("none"), hashes([("u", "b", 60)]))
+    counts = counts_as_of(dataset(("u", "ab", [50, 60])), split, Vocabulary(["a", "b"]))
+    assert counts is not None
+    assert np.expm1(counts.log_counts(np.asarray([0, 1]), np.asarray([99]))).round().tolist() == [1, 1]

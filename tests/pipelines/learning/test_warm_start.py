@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from models.contexts import ContextVocabulary
 from models.errors import ConfigError
 from pipelines.learning.engine.checkpoint import Progress, Reader, save
 from pipelines.learning.warm.source import Source
-from pipelines.learning.warm.warm_start import carry, rows_before, tally, warm_tensors, write_warm_start
+from pipelines.learning.warm.warm_start import Vocabularies, carry, rows_before, tally, warm_tensors, write_warm_start
 from pipelines.recipes import load_recipe
 from tests.pipelines.learning.gloo_workers import NUM_ITEMS, SIZES, examples, one_worker, sharded
 
@@ -59,7 +60,7 @@ FRESH = {ITEMS: torch.zeros(3, 2), USERS: torch.zeros(4, 1), TOWER: torch.zeros(
 
 
 def test_weights_and_states_go_over_together(source: Source) -> None:
-    warm = warm_tensors(source, FRESH, ["b", "c", "a"], ["t", "u"])
+    warm = warm_tensors(source, FRESH, Vocabularies(["b", "c", "a"], ["t", "u"]))
     expected = {
         f"net|{ITEMS}": [[2, 2], [0, 0], [1, 1]],
         f"net|{USERS}": [[0], [3], [4], [5]],
@@ -76,7 +77,7 @@ def test_weights_and_states_go_over_together(source: Source) -> None:
 
 def test_weights_alone_are_enough(source: Source) -> None:
     bundle = replace(source, tensors={name: t for name, t in source.tensors.items() if name.startswith("net|")})
-    assert warm_tensors(bundle, FRESH, ["a"] * 3, ["u", "v"]).keys() == bundle.tensors.keys()
+    assert warm_tensors(bundle, FRESH, Vocabularies(["a"] * 3, ["u", "v"])).keys() == bundle.tensors.keys()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,32 @@ def test_weights_alone_are_enough(source: Source) -> None:
 )
 def test_other_widths_are_refused(source: Source, other: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ConfigError, match=message + r".*take model\.\* and features\.\*"):
-        warm_tensors(source, {**FRESH, **other}, ["b", "c", "a"], ["t", "u"])
+        warm_tensors(source, {**FRESH, **other}, Vocabularies(["b", "c", "a"], ["t", "u"]))
+
+
+CONTEXTS = "tables.embedding_bags.context_table.weight"
+NOON, NIGHT, DAWN = (("daytime", value) for value in ("noon", "night", "dawn"))
+
+
+def test_a_value_of_a_context_keeps_its_row(source: Source) -> None:
+    # Before: daytime and all its rare values, night, noon. Now dawn stands before these, and night is rare.
+    old = torch.tensor([[1.0], [2.0], [3.0]])
+    tensors = {**source.tensors, f"net|{CONTEXTS}": old, f"state|{CONTEXTS}|momentum1": old[:, 0] / 10}
+    ranker = replace(source, tensors=tensors, contexts=ContextVocabulary(["daytime"], [NIGHT, NOON]))
+    now = Vocabularies(["a"] * 3, ["u", "v"], ContextVocabulary(["daytime"], [DAWN, NOON]))
+    warm = warm_tensors(ranker, {**FRESH, CONTEXTS: torch.zeros(3, 1)}, now)
+    assert warm[f"net|{CONTEXTS}"].flatten().tolist() == [1, 0, 3]
+    torch.testing.assert_close(warm[f"state|{CONTEXTS}|momentum1"], torch.tensor([0.1, 0, 0.3]))
+    grown = Vocabularies(now.items, now.users, ContextVocabulary(["daytime"], [DAWN, NIGHT, NOON]))
+    warm = warm_tensors(ranker, {**FRESH, CONTEXTS: torch.zeros(4, 1)}, grown)
+    assert warm[f"net|{CONTEXTS}"].flatten().tolist() == [1, 0, 2, 3]
+
+
+def test_other_fields_of_context_are_refused(source: Source) -> None:
+    ranker = replace(source, contexts=ContextVocabulary(["daytime"]))
+    now = Vocabularies(["a"], ["u"], ContextVocabulary(["daytime", "weather"]))
+    with pytest.raises(ConfigError, match="context fields daytime, and the exposures of now have daytime, weather"):
+        warm_tensors(ranker, FRESH, now)
 
 
 def test_workers_begin_from_what_was_written(tmp_path: Path) -> None:
@@ -105,7 +131,7 @@ def test_workers_begin_from_what_was_written(tmp_path: Path) -> None:
         save(tmp_path, 0, 1, model, optimizer, Progress(1))
         old = Reader(tmp_path).tensors()
         source = Source("old", "", load_recipe("two_tower"), {}, before, users, old)
-        uri = write_warm_start(source, objective, now, users, 1, str(tmp_path))
+        uri = write_warm_start(source, objective, Vocabularies(now, users), 1, str(tmp_path))
         _, fresh, its_optimizer = sharded("rowwise_adagrad")
         Reader(Path(uri)).restore(fresh, its_optimizer, all_states=False)
         save(tmp_path, 0, 1, fresh, its_optimizer, Progress())

@@ -15,7 +15,7 @@ from pipelines.publication.assemble import RANKER_FILES, assemble
 from pipelines.publication.blend import WEIGHTS, fit_weight
 from tests.models.tiny_bundle import ITEMS, user, write_bundle
 
-FITTING = {"features": {"history_length": 50}, "split": {"protocol": "time"}}
+FITTING = {"features": {"history_length": 50, "user_buckets": 16}, "split": {"protocol": "time"}}
 
 
 @pytest.fixture
@@ -67,7 +67,11 @@ def test_an_unfinished_run_is_no_bundle(runs: tuple[str, str], tmp_path: Path, w
 @pytest.mark.parametrize(
     ("file", "changed", "what"),
     [
-        ("config.json", {"name": "ranker", **FITTING, "features": {"history_length": 20}}, "features"),
+        (
+            "config.json",
+            {"name": "ranker", **FITTING, "features": {"history_length": 50, "user_buckets": 8}},
+            "features",
+        ),
         ("config.json", {"name": "ranker", **FITTING, "split": {"protocol": "leave_last_out"}}, "split"),
         ("data.json", {"num_users": 3}, "data"),
     ],
@@ -78,6 +82,12 @@ def test_a_ranker_of_other_rows_or_another_split_is_refused(
     (Path(runs[1]) / file).write_text(json.dumps(changed))
     with pytest.raises(ConfigError, match=f"do not fit: other {what}"):
         assemble(*runs, tmp_path / "out")
+
+
+def test_a_ranker_has_histories_of_its_own_length(runs: tuple[str, str], tmp_path: Path) -> None:
+    ranker = {"name": "ranker", **FITTING, "features": {**FITTING["features"], "history_length": 1_000}}
+    (Path(runs[1]) / "config.json").write_text(json.dumps(ranker))
+    assert assemble(*runs, tmp_path / "out").config["ranker"] == ranker
 
 
 def test_a_run_without_its_config_is_refused(runs: tuple[str, str], tmp_path: Path) -> None:

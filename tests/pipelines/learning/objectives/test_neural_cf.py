@@ -20,7 +20,7 @@ from pipelines.learning.objectives.objective import HeldOut, Known
 
 SIZE = 12
 SPEC = FeatureSpec(history_length=0)
-SIZES = TableSizes.of(SPEC, SIZE + SPEC.user_buckets, SIZE)
+SIZES = TableSizes.of(SPEC, SIZE, SIZE)
 CONFIG = NeuralCFConfig(embedding_dim=8, hidden_dim=16, num_negatives=4)
 
 
