@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from models.model_config import SequenceConfig, TableSizes, TwoTowerConfig
 from models.nets.embedding_tables import embedding_tables
-from models.nets.sequence import NEGATIVE, Sequence, item_table
+from models.nets.sequence import Sequence, item_table
 from models.nets.two_tower import ITEM_SIDES, TwoTower
 from pipelines.recipes import Recipe
 
@@ -23,17 +21,3 @@ def meta_net(recipe: Recipe, num_users: int, num_items: int) -> nn.Module:
             return TwoTower(embedding_tables(sizes, config.embedding_dim, ITEM_SIDES, "meta"), config)
         assert isinstance(config, SequenceConfig)
         return Sequence(item_table(sizes.items, config.embedding_dim, "meta"), config, spec.history_length)
-
-
-def table_configs(net: nn.Module) -> list[Any]:
-    """TorchRec's configuration of each table."""
-    tables: Any = net.tables
-    return list(tables.embedding_bag_configs() if isinstance(net, TwoTower) else tables.embedding_configs())
-
-
-def look_ups(recipe: Recipe, feature: str) -> float:
-    """The most rows that one example looks up for a feature; what is shared by a batch counts by its share."""
-    spec, config = recipe.features, recipe.model
-    if isinstance(config, SequenceConfig):  # an example is one step of a window
-        return config.num_negatives / recipe.training.batch_size if feature == NEGATIVE else 1.0
-    return {"history": float(spec.history_length), "recent": float(spec.recent_length)}.get(feature, 1.0)
