@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value, meaning in (
         ("users", 100_000_000, "known users"),
         ("items", 10_000_000, "items of the catalogue"),
-        ("dim", 64, "width of the tables"),
         ("memory-gib", 80, "memory of one GPU"),
     ):
         args_parser.add_argument(f"--{name}", type=int, default=value, metavar="N", help=f"{meaning} ({value:,})")
+    args_parser.add_argument("--dim", type=int, metavar="N", help="width of the tables (the recipe's)")
     args_parser.add_argument("--batch-size", type=int, metavar="N", help="examples a GPU and step (the recipe's)")
     args_parser.add_argument("--gpus", default="8,16,64", metavar="N,N", help="numbers of GPUs (8,16,64), 8 a host")
     return run(args_parser, _plan, argv)
@@ -43,7 +43,8 @@ def _plan(args: argparse.Namespace) -> int:
     if not isinstance(recipe.model, TwoTowerConfig | SequenceConfig):
         raise ConfigError(f"recipe {recipe.name} is a {recipe.model.kind}. A plan is for two_tower or sequence.")
     training = replace(recipe.training, batch_size=args.batch_size or recipe.training.batch_size)
-    recipe = replace(recipe, model=replace(recipe.model, embedding_dim=args.dim), training=training)
+    model = replace(recipe.model, embedding_dim=args.dim or recipe.model.embedding_dim)
+    recipe = replace(recipe, model=model, training=training)
 
     from pipelines.learning.scaling import scaled
     from pipelines.planning.planner import plan  # torch and TorchRec load only once the arguments are right

@@ -193,13 +193,16 @@ _MODELS: dict[str, type[ModelConfig]] = {cls.kind: cls for cls in get_args(Model
 def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
     """A named recipe or a recipe file (JSON), with `a.b=c` overrides applied."""
     if name_or_file in RECIPES:
-        config = to_dict(RECIPES[name_or_file]())
-    elif name_or_file.endswith(".json"):
-        config = _read(Path(name_or_file))
-    else:
-        names = ", ".join(RECIPES)
-        raise ConfigError(f"recipe {name_or_file!r} is unknown. Use one of {names}, or a recipe file ending in .json.")
-    return from_dict(apply_overrides(config, overrides))
+        return overridden(RECIPES[name_or_file](), overrides)
+    if name_or_file.endswith(".json"):
+        return overridden(from_dict(_read(Path(name_or_file))), overrides)
+    names = ", ".join(RECIPES)
+    raise ConfigError(f"recipe {name_or_file!r} is unknown. Use one of {names}, or a recipe file ending in .json.")
+
+
+def overridden(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with `a.b=c` overrides; a setting that its file left out is one too, since it has its default."""
+    return from_dict(apply_overrides(to_dict(recipe), overrides))
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from cluster.lake import Lake
 from cluster.storage import join
 from models.errors import ConfigError, NotFoundError
 from pipelines.learning.runs.run_folder import read_json, run_uri
-from pipelines.overrides import apply_overrides
-from pipelines.recipes import RECIPES, Recipe, from_dict, load_recipe, to_dict
+from pipelines.recipes import RECIPES, Recipe, from_dict, load_recipe, overridden, to_dict
 from pipelines.session import data_session
 
 if TYPE_CHECKING:
@@ -81,8 +80,7 @@ def _begun(uri: str, overrides: Sequence[str]) -> Recipe:
         raise NotFoundError(f"there is no run {uri}. Look in the folder of runs, or train a new one: shoal train")
     recipe = from_dict(config)
     if overrides:
-        # Through the recipe first: a setting that is newer than the run has its default.
-        recipe = from_dict(apply_overrides(to_dict(recipe), overrides))
+        recipe = overridden(recipe, overrides)
         change_settings(folder, to_dict(recipe))
     return recipe if chosen else replace(recipe, training=replace(recipe.training, refit=True))
 

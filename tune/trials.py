@@ -12,8 +12,7 @@ from cluster.lake import Lake
 from pipelines.learning.refit import selecting
 from pipelines.learning.runs.run_folder import read_json, run_uri
 from pipelines.learning.trainer import train
-from pipelines.overrides import apply_overrides
-from pipelines.recipes import Recipe, from_dict, to_dict
+from pipelines.recipes import Recipe, overridden
 from pipelines.session import data_session
 
 _LOOK_EVERY_S = 1.0
@@ -22,7 +21,7 @@ _LOOK_EVERY_S = 1.0
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """The recipe with `{"a.b": c}` set."""
     overrides = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
-    return from_dict(apply_overrides(to_dict(recipe), overrides))
+    return overridden(recipe, overrides)
 
 
 def run_trial(settings: dict[str, Any], run: str, recipe: Recipe, lake_uri: str, runs_uri: str) -> None:

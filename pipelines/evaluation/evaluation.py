@@ -14,8 +14,11 @@ from models.metrics.hits import Values
 from pipelines.evaluation.measured import Measured
 from pipelines.evaluation.slices import Slices
 
-GUARDED = "ndcg@10"
-COMPARED = (GUARDED, "hit_rate@10", "group_auc", "log_loss")
+LEADING = "ndcg@10"
+"""What slices are judged by."""
+GUARDED = (LEADING, "hit_rate@10")
+"""Metrics by which a candidate must not be worse than the champion."""
+COMPARED = (*GUARDED, "group_auc", "log_loss")
 """Metrics that slices report and paired tests compare."""
 MIN_JUDGED = 30
 """Slices of fewer cases are reported but not judged: their intervals say more of the sample than of the model."""
@@ -25,7 +28,7 @@ Protocol = Literal["full ranking", "candidate lists", "labelled pairs"]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One slice: estimates by model and metric, and the candidate minus the champion by the guarded metric."""
+    """One slice: estimates by model and metric, and the candidate minus the champion by the leading metric."""
 
     name: str
     num_cases: int
@@ -82,7 +85,7 @@ def _slice(name: str, mask: np.ndarray, measured: Mapping[str, Measured]) -> Sli
     champion = measured.get("champion")
     test = None
     if champion is not None:
-        test = paired_test(measured["model"].per_case[GUARDED][mask], champion.per_case[GUARDED][mask])
+        test = paired_test(measured["model"].per_case[LEADING][mask], champion.per_case[LEADING][mask])
     metrics = [metric for metric in COMPARED if metric in measured["model"].per_case]
     return Slice(name, int(mask.sum()), _estimates(measured, metrics, mask), test)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import InputError
 from models.metrics import Estimate
-from pipelines.evaluation.evaluation import GUARDED, Evaluation
+from pipelines.evaluation.evaluation import LEADING, Evaluation
 from pipelines.evaluation.report import MODELS, by_k
 from pipelines.figure import svg
 
@@ -80,7 +80,7 @@ def _metrics(axes: Any, evaluation: Evaluation, names: Sequence[str], metrics: S
 def _slices(axes: Any, evaluation: Evaluation, names: Sequence[str]) -> None:
     shift = 0.6 / len(names)
     for number, name in enumerate(names):
-        estimates = [part.estimates[name].get(GUARDED) for part in evaluation.slices]
+        estimates = [part.estimates[name].get(LEADING) for part in evaluation.slices]
         held = [(at, found) for at, found in enumerate(estimates) if found is not None]
         places = [at + (number - (len(names) - 1) / 2) * shift for at, _ in held]
         means = [found.mean for _, found in held]
@@ -89,7 +89,7 @@ def _slices(axes: Any, evaluation: Evaluation, names: Sequence[str]) -> None:
     labels = [f"{part.name} ({part.num_cases:,}{'' if part.judged else ', few'})" for part in evaluation.slices]
     axes.set_yticks(range(len(labels)), labels, parse_math=False)  # a country may hold a $
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel(f"{GUARDED} by slice (cases)")
+    axes.set_xlabel(f"{LEADING} by slice (cases)")
 
 
 def _reliability(axes: Any, evaluation: Evaluation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from models.metrics import Estimate, PairedTest
-from pipelines.evaluation.evaluation import GUARDED, MIN_JUDGED, Evaluation
+from pipelines.evaluation.evaluation import LEADING, MIN_JUDGED, Evaluation
 
 Metrics = Mapping[str, Mapping[str, float]]
 
@@ -24,7 +24,7 @@ def table(metrics: Metrics) -> str:
 
 
 def report(evaluation: Evaluation) -> str:
-    """Means with their intervals, the candidate's differences, and slices by the guarded metric."""
+    """Means with their intervals, the candidate's differences, and slices by the leading metric."""
     names = [name for name in MODELS if name in evaluation.metrics]
     what = "users" if evaluation.protocol == "labelled pairs" else "cases"
     lines = [f"{evaluation.protocol}, {evaluation.num_cases:,} {what}; [95% interval over users]", ""]
@@ -47,9 +47,9 @@ def by_k(metrics: Mapping[str, float]) -> list[str]:
 
 
 def _slices(evaluation: Evaluation, names: list[str]) -> list[str]:
-    lines = [f"{GUARDED + ' by slice':<24}" + "".join(f"{name:<{_CELL}}" for name in names) + "cases"]
+    lines = [f"{LEADING + ' by slice':<24}" + "".join(f"{name:<{_CELL}}" for name in names) + "cases"]
     for part in evaluation.slices:
-        cells = (_estimate(part.estimates[name].get(GUARDED)) for name in names)
+        cells = (_estimate(part.estimates[name].get(LEADING)) for name in names)
         few = "" if part.judged else " (few)"
         lines.append(f"{part.name:<24}" + "".join(f"{cell:<{_CELL}}" for cell in cells) + f"{part.num_cases:,}{few}")
     if not all(part.judged for part in evaluation.slices):

@@ -40,7 +40,7 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
     assert isinstance(recipe.model, HybridConfig)
     if held_out is not None:
         names = recipe.model.sources or default_sources(corpus.ordered, corpus.items, lake)
-        sources = {name: source_recipe(name, recipe) for name in names}
+        sources = source_recipes(names, recipe)
     elif (fusion := read_json(join(uri, SELECTION, "export"), FUSION_FILE)) is not None:
         sources = {name: refitted(join(uri, SELECTION, "sources", name)) for name in fusion["sources"]}
     else:
@@ -71,6 +71,17 @@ def default_sources(ordered: bool, items: ItemTable, lake: Lake) -> tuple[str, .
     nets = ("sequence",) if ordered else ("two_tower",)
     texts = lake.exists(Table.ITEMS) and any(read_texts(lake, items).sentences())
     return (*nets, "als", "item_knn", *(("content",) if texts else ()))
+
+
+def source_recipes(names: Sequence[str], hybrid: Recipe) -> dict[str, Recipe]:
+    """Each source by what its run and its folder are called: a recipe's name, or that of its file without `.json`."""
+    sources: dict[str, Recipe] = {}
+    for name in names:
+        run = Path(name).stem
+        if run in sources:
+            raise ConfigError(f"model.sources has two sources called {run!r}. Leave one out, or rename its file.")
+        sources[run] = source_recipe(name, hybrid)
+    return sources
 
 
 def source_recipe(name: str, hybrid: Recipe) -> Recipe:

@@ -1,7 +1,7 @@
 """TorchRec's planner on GPUs that need not be there: the plan that training on them would make, and its price.
 
-As in training, tables lie whole or by rows (by columns too with Adam) and their optimizer is fused into the backward
-pass. Kernels that keep rows in the host's memory are left out: a plan fits the GPUs or there is none.
+It is the planner of `pipelines/learning/engine/sharding.py`, with a topology of one's own: a plan fits the GPUs or
+there is none.
 """
 
 from __future__ import annotations
@@ -13,26 +13,16 @@ from functools import partial
 from typing import Any
 
 from torchrec.distributed.embedding import EmbeddingCollectionSharder
-from torchrec.distributed.embedding_types import EmbeddingComputeKernel
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
-from torchrec.distributed.planner import EmbeddingShardingPlanner
-from torchrec.distributed.planner.storage_reservations import FixedPercentageStorageReservation
-from torchrec.distributed.planner.types import (
-    KernelConfig,
-    ParameterConstraints,
-    PlannerError,
-    TopologyFactory,
-    TrainerConfig,
-)
+from torchrec.distributed.planner.types import KernelConfig, PlannerError, TopologyFactory, TrainerConfig
 
 from models.errors import ConfigError
-from pipelines.learning.engine.sharding import NARROWEST, fused
-from pipelines.planning.meta_nets import look_ups, meta_net, table_configs
+from pipelines.learning.engine.look_ups import look_ups
+from pipelines.learning.engine.sharding import RESERVED_SHARE, fused, planner_of
+from pipelines.planning.meta_nets import meta_net
 from pipelines.recipes import Recipe
 
 GPUS_A_HOST = 8
-RESERVED_SHARE = 0.15
-"""Of each GPU's memory, for dense layers, their activations and batches in flight."""
 _FLOAT_BYTES = 4
 _MOST_GPUS, _MOST_GIB = 1_024, 4_096
 
@@ -94,26 +84,14 @@ def _planned(
         chosen.extend(options)
         return options
 
-    planner = EmbeddingShardingPlanner(
-        topology=TopologyFactory.create_topology(
-            TrainerConfig(world_size=num_gpus, local_world_size=_a_host(num_gpus), hbm_cap_bytes=memory_gib << 30),
-            kernel_config=KernelConfig(compute_device="cuda"),
-        ),
-        batch_size=recipe.training.batch_size,
-        storage_reservation=FixedPercentageStorageReservation(RESERVED_SHARE),
-        stats=[],
-        constraints={
-            config.name: ParameterConstraints(
-                sharding_types=types,
-                compute_kernels=[EmbeddingComputeKernel.FUSED.value],
-                pooling_factors=[look_ups(recipe, feature) for feature in config.feature_names],
-                min_partition=NARROWEST,
-            )
-            for config in table_configs(net)
-        },
-        callbacks=[keep],
-        debug=False,
+    topology = TopologyFactory.create_topology(
+        TrainerConfig(world_size=num_gpus, local_world_size=_a_host(num_gpus), hbm_cap_bytes=memory_gib << 30),
+        kernel_config=KernelConfig(compute_device="cuda"),
     )
+    planner = planner_of(
+        topology, net.tables, types, recipe.training.batch_size, partial(look_ups, recipe),
+        stats=[], callbacks=[keep], debug=False,
+    )  # fmt: skip
     try:
         planner.plan(net, [EmbeddingBagCollectionSharder(), EmbeddingCollectionSharder()])
     except PlannerError:

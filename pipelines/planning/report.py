@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from pipelines.planning.planner import GPUS_A_HOST, RESERVED_SHARE, PlacedShard, Plan
+from pipelines.learning.engine.sharding import RESERVED_SHARE
+from pipelines.planning.planner import GPUS_A_HOST, PlacedShard, Plan
 
 _GIB = float(1 << 30)
 _PARTS = ("look-ups", "sending vectors", "backward", "sending gradients")

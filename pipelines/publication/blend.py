@@ -9,8 +9,8 @@ from pathlib import Path
 from models.nets.ranker_net import RANKER
 from models.recommender import Recommender
 from pipelines.evaluation.cases import EvaluationCase
+from pipelines.evaluation.evaluation import LEADING
 from pipelines.evaluation.evaluator import evaluate_bundle
-from pipelines.publication.gate import GUARDED
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 
@@ -20,7 +20,7 @@ def fit_weight(folder: Path, cases: Sequence[EvaluationCase]) -> float:
     scores = {}
     for weight in WEIGHTS:
         _set_weight(folder, weight)
-        scores[weight] = evaluate_bundle(Recommender.load(folder, "candidate"), cases)[GUARDED]
+        scores[weight] = evaluate_bundle(Recommender.load(folder, "candidate"), cases)[LEADING]
     best = max(WEIGHTS, key=lambda weight: (scores[weight], -weight))
     _set_weight(folder, best)
     return best

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import ConfigError
-from models.model_config import HybridConfig, RankerConfig, TwoTowerConfig
+from models.model_config import AlsConfig, HybridConfig, RankerConfig, TwoTowerConfig
 from pipelines.recipes import RECIPES, from_dict, load_recipe, to_dict
 
 
@@ -35,6 +35,14 @@ def test_a_recipe_file_is_a_recipe(tmp_path: Path) -> None:
     path.write_text(json.dumps({**to_dict(RECIPES["ranker"]()), "name": "mine"}))
     assert load_recipe(str(path), ["training.epochs=7"]).training.epochs == 7
     assert load_recipe(str(path)).name == "mine"
+
+
+def test_what_a_file_leaves_out_can_be_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('{"name": "mine", "model": {"kind": "als"}}')
+    recipe = load_recipe(str(path), ["training.epochs=5", "model.factors=7"])
+    assert recipe.training.epochs == 5
+    assert recipe.model == AlsConfig(factors=7)
 
 
 def test_only_a_model_of_sequences_needs_an_order() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipelines.learning.engine.agreement import Agreement, AllStop
 from pipelines.learning.engine.checkpoint import Progress
 from pipelines.learning.engine.checkpoint_folders import checkpoint_at, checkpoint_name, epochs_whole
 from pipelines.learning.engine.checkpoint_writing import write_checkpoint
+from pipelines.learning.engine.look_ups import look_ups
 from pipelines.learning.engine.optimizing import LearningRates, optimizer_of
 from pipelines.learning.engine.pipeline import Step, Stepping, steps_of
 from pipelines.learning.engine.sharding import describe_plan, shard
@@ -68,7 +70,7 @@ class _Worker:
         torch.manual_seed(derive_seed(self._recipe.seed, "weights"))
         net = config.objective.build("cpu")
         self._model: DistributedModelParallel = shard(
-            net, optimizer, training, self._device, context.get_local_world_size()
+            net, optimizer, training, self._device, context.get_local_world_size(), partial(look_ups, self._recipe)
         )
         self._optimizer = optimizer_of(self._model, optimizer, training)
         self._rates = LearningRates(self._optimizer, optimizer, training.epochs, self._expected_steps())

@@ -7,10 +7,13 @@ What the planner may choose from depends on the optimizer, since a checkpoint mu
                             Not data-parallel: that has no fused kernel.
     Adam, fused (CUDA)      whole tables, rows or columns: its states lie beside the weights, element by element.
     Adam on CPU             data-parallel with the dense kernel, the only one that has Adam there.
+
+On CUDA a table lies in the memory of GPUs: kernels that keep rows in the host's are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,8 +21,10 @@ import torch.distributed as dist
 from torch import nn
 from torchrec.distributed import DistributedModelParallel
 from torchrec.distributed.embedding import EmbeddingCollectionSharder
+from torchrec.distributed.embedding_types import EmbeddingComputeKernel
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
+from torchrec.distributed.planner.storage_reservations import FixedPercentageStorageReservation
 from torchrec.distributed.planner.types import ParameterConstraints
 from torchrec.distributed.types import ShardingType
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
@@ -31,17 +36,28 @@ _WHOLE = [ShardingType.TABLE_WISE.value]
 _ROWS = [ShardingType.ROW_WISE.value]
 _COLUMNS = [ShardingType.COLUMN_WISE.value]
 NARROWEST = 32
+RESERVED_SHARE = 0.15
+"""Of each GPU's memory, for dense layers, their activations and batches in flight."""
+
+LookUps = Callable[[str], float]
+"""Rows that an example looks up for a feature."""
 
 
 def shard(
-    net: nn.Module, optimizer: OptimizerConfig, training: TrainingConfig, device: torch.device, local_world: int = 0
+    net: nn.Module,
+    optimizer: OptimizerConfig,
+    training: TrainingConfig,
+    device: torch.device,
+    local_world: int = 0,
+    look_ups: LookUps | None = None,
 ) -> DistributedModelParallel:
     """The net under `DistributedModelParallel`, on the process group of this worker; the same plan on every worker.
 
     `local_world`: workers on this host; 0 for all of them.
     """
     tables: nn.Module = net.tables  # type: ignore[assignment]
-    return distribute(net, device, fused(tables, optimizer, device.type == "cuda"), training, local_world)
+    types = fused(tables, optimizer, device.type == "cuda")
+    return distribute(net, device, types, training, local_world, look_ups=look_ups)
 
 
 def fused(tables: nn.Module, optimizer: OptimizerConfig, cuda: bool) -> list[str]:
@@ -65,6 +81,7 @@ def distribute(
     training: TrainingConfig,
     local_world: int = 0,
     narrowest: int = NARROWEST,
+    look_ups: LookUps | None = None,
 ) -> DistributedModelParallel:
     """Plan among these sharding types and wrap. Elements of gradients into fused tables are cut as `training` says.
 
@@ -73,17 +90,43 @@ def distribute(
     world = dist.get_world_size()
     local = local_world if local_world and world % local_world == 0 else world
     memory = {"hbm_cap": torch.cuda.get_device_properties(device).total_memory} if device.type == "cuda" else {}
-    cut = ParameterConstraints(sharding_types=sharding_types, min_partition=narrowest)
-    planner = EmbeddingShardingPlanner(
-        topology=Topology(world_size=world, compute_device=device.type, local_world_size=local, **memory),
-        batch_size=training.batch_size,
-        constraints=dict.fromkeys(_table_names(net), cut),
-    )
+    topology = Topology(world_size=world, compute_device=device.type, local_world_size=local, **memory)
+    planner = planner_of(topology, net.tables, sharding_types, training.batch_size, look_ups, narrowest)
     largest = training.max_gradient_norm
     fused: dict[str, Any] | None = {"gradient_clipping": True, "max_gradient": largest} if largest else None
     sharders = [EmbeddingBagCollectionSharder(fused_params=fused), EmbeddingCollectionSharder(fused_params=fused)]
     plan = planner.collective_plan(net, sharders, dist.GroupMember.WORLD)
     return DistributedModelParallel(net, device=device, plan=plan, sharders=sharders)
+
+
+def planner_of(
+    topology: Topology,
+    tables: Any,
+    sharding_types: list[str],
+    batch_size: int,
+    look_ups: LookUps | None = None,
+    narrowest: int = NARROWEST,
+    **options: Any,
+) -> EmbeddingShardingPlanner:
+    """TorchRec's planner for a net's tables: one for a run and for `shoal plan`, so that a run does as was planned."""
+    cuda = topology.compute_device == "cuda"
+    return EmbeddingShardingPlanner(
+        topology=topology,
+        batch_size=batch_size,
+        storage_reservation=FixedPercentageStorageReservation(RESERVED_SHARE) if cuda else None,
+        constraints={
+            config.name: ParameterConstraints(
+                sharding_types=sharding_types, min_partition=narrowest, **(_on_gpus(config, look_ups) if cuda else {})
+            )
+            for config in _configs(tables)
+        },
+        **options,
+    )
+
+
+def _on_gpus(config: Any, look_ups: LookUps | None) -> dict[str, Any]:
+    known = {"pooling_factors": [look_ups(feature) for feature in config.feature_names]} if look_ups else {}
+    return {"compute_kernels": [EmbeddingComputeKernel.FUSED.value], **known}
 
 
 def describe_plan(model: DistributedModelParallel) -> str:
@@ -112,10 +155,6 @@ def _place(place: tuple[int, ...], rows: int, dim: int) -> str:
     cut = f" rows {top:,}-{top + height - 1:,}" if height < rows else ""
     cut += f" columns {left}-{left + width - 1}" if width < dim else ""
     return f"rank {rank}{cut}"
-
-
-def _table_names(net: nn.Module) -> list[str]:
-    return [config.name for config in _configs(net.tables)]
 
 
 def _configs(tables: Any) -> Any:

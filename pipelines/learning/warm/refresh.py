@@ -12,13 +12,14 @@ from typing import Any
 
 import polars as pl
 
+from cluster.console import say
 from cluster.lake import Lake
 from cluster.lake_parts import Part, read_part
 from cluster.storage import Folder, join
 from models.errors import ConfigError, InputError, NotFoundError
 from models.tables import Table
 from pipelines.learning.data.split import CONTEXT, TRAIN, VALIDATION, Split
-from pipelines.learning.runs.run_folder import read_json
+from pipelines.learning.runs.run_folder import FINISHED, read_json
 from pipelines.learning.scaling import as_before
 from pipelines.recipes import Recipe, from_dict
 
@@ -87,9 +88,10 @@ def last_run(runs_uri: str, recipe: Recipe, lake: Lake) -> str:
     for name in Folder(runs_uri).names():
         uri = join(runs_uri, name)
         config, data = read_json(uri, "config.json"), read_json(uri, "data.json")
-        if config is None or data is None or data["lake"] != lake.uri:
+        if config is None or data is None or data["lake"] != lake.uri or read_json(uri, FINISHED) is None:
             continue
-        if _made_alike(from_dict(config), recipe) and Folder(uri).child("export").names():
+        before = _read_alike(name, config, recipe)
+        if before is not None and _made_alike(before, recipe):
             found.append((data["versions"][Table.INTERACTIONS.value], name, uri))
     if not found:
         raise NotFoundError(
@@ -97,6 +99,17 @@ def last_run(runs_uri: str, recipe: Recipe, lake: Lake) -> str:
             f"Train in full first: shoal train --recipe {recipe.name}"
         )
     return max(found)[2]
+
+
+def _read_alike(run: str, config: dict[str, Any], recipe: Recipe) -> Recipe | None:
+    """The recipe of a run of this name and kind of model; None for any other, and for one with settings of the past."""
+    if (config["name"], config["model"]["kind"]) != (recipe.name, recipe.model.kind):
+        return None
+    try:
+        return from_dict(config)
+    except ConfigError as error:
+        say(f"note: run {run} is passed over, its recipe is of another Shoal: {error}")
+        return None
 
 
 def _made_alike(before: Recipe, recipe: Recipe) -> bool:

@@ -13,11 +13,11 @@ from cluster.lake import Lake
 from models.catalogue import ITEMS
 from models.errors import ConfigError
 from models.item_table import SCHEMA, ItemTable
-from models.model_config import HybridConfig
+from models.model_config import HybridConfig, ItemKnnConfig
 from models.retrievers.hybrid import HybridRetriever
 from models.tables import Table
 from pipelines.learning.data.examples import Examples
-from pipelines.learning.fusing import default_sources, source_recipe
+from pipelines.learning.fusing import default_sources, source_recipe, source_recipes
 from pipelines.learning.fusion_weights import Cases, best_weights, learn_weights, likeliest, validation_cases
 from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe, load_recipe
@@ -134,3 +134,18 @@ def test_sources_are_trained_as_the_hybrid_says() -> None:
 def test_what_finds_no_candidates_is_no_source(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"{name} cannot be a source"):
         source_recipe(name, Recipe("hybrid", HybridConfig()))
+
+
+def test_a_recipe_file_is_a_source_by_its_name_without_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "near.json"
+    path.write_text('{"name": "x", "model": {"kind": "item_knn", "num_neighbours": 7}}')
+    sources = source_recipes(["als", str(path)], load_recipe("hybrid"))
+    assert list(sources) == ["als", "near"]
+    assert sources["near"].model == ItemKnnConfig(num_neighbours=7)
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "als.json"
+    path.write_text('{"name": "mine", "model": {"kind": "als"}}')
+    with pytest.raises(ConfigError, match="two sources called 'als'"):
+        source_recipes(["als", str(path)], load_recipe("hybrid"))

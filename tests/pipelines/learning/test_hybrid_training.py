@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def run(lake: Lake) -> TrainedRun:
-    recipe = load_recipe("hybrid", ['model.sources=["als", "item_knn"]'])
-    return train(recipe, lake, str(Path(lake.uri).parent / "runs"), run_id="hybrid")
+    """Of a named recipe and a recipe file."""
+    folder = Path(lake.uri).parent
+    near = folder / "near.json"
+    near.write_text('{"name": "near", "model": {"kind": "item_knn"}, "features": {"history_length": 100}}')
+    recipe = load_recipe("hybrid", [f"model.sources={json.dumps(['als', str(near)])}"])
+    return train(recipe, lake, str(folder / "runs"), run_id="hybrid")
 
 
 def test_a_hybrid_is_published_and_answers_by_its_sources(ray_session: None, lake: Lake, tmp_path: Path) -> None:
@@ -42,6 +47,7 @@ def test_a_hybrid_is_published_and_answers_by_its_sources(ray_session: None, lak
     assert [config["split"]["validation"] for config in als.values()] == [False, True]
     fusions = [read_json(f"{run}/export", "fusion.json") for run in als]
     assert fusions[0] == fusions[1]
+    assert fusions[0]["sources"] == ["als", "near"]
 
     registry = Registry(str(tmp_path / "registry"))
     version = publish(done.uri, None, lake, registry).version

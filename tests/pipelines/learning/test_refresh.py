@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -17,7 +18,7 @@ from models.errors import ConfigError, InputError, NotFoundError
 from models.events import INTERACTIONS, EventType
 from models.tables import Table
 from pipelines.learning.data.split import TRAIN, VALIDATION, Split
-from pipelines.learning.runs.run_folder import write_json
+from pipelines.learning.runs.run_folder import FINISHED, write_json
 from pipelines.learning.warm.refresh import RefreshSplit, fresh_events, last_run, refresh_split
 from pipelines.recipes import load_recipe, to_dict
 
@@ -123,6 +124,14 @@ def test_after_a_vacuum_new_cannot_be_told_from_old(tmp_path: Path) -> None:
         fresh_events(lake.pinned(), versions)
 
 
+def write_run(uri: str, config: dict[str, Any], lake: Lake, version: int) -> None:
+    """What is looked at of a finished run."""
+    write_json(uri, "config.json", config)
+    write_json(uri, "data.json", {"lake": lake.uri, "versions": {"interactions": version}})
+    write_json(uri, "export/x.json", {})
+    write_json(uri, FINISHED, {})
+
+
 def test_the_last_run_is_the_finished_one_on_the_newest_data(tmp_path: Path) -> None:
     lake, recipe = Lake(str(tmp_path / "lake")), load_recipe("two_tower")
     with pytest.raises(NotFoundError, match=r"no run of recipe two_tower.*Train in full first"):
@@ -131,11 +140,21 @@ def test_the_last_run_is_the_finished_one_on_the_newest_data(tmp_path: Path) -> 
     runs["wider"] = (9, True, load_recipe("two_tower", ["model.embedding_dim=8"]))
     for name, (version, finished, made_by) in runs.items():
         uri = str(tmp_path / name)
-        write_json(uri, "config.json", to_dict(made_by))
-        write_json(uri, "data.json", {"lake": lake.uri, "versions": {"interactions": version}})
-        if finished:
-            write_json(uri, "export/x.json", {})
+        write_run(uri, to_dict(made_by), lake, version)
+        if not finished:
+            (tmp_path / name / FINISHED).unlink()
     rates_may_differ = load_recipe("two_tower", ["optimizer.table_learning_rate=0.01"])
     assert last_run(str(tmp_path), rates_may_differ, lake) == str(tmp_path / "new")
     with pytest.raises(NotFoundError, match="on lake elsewhere"):
         last_run(str(tmp_path), recipe, Lake("elsewhere"))
+
+
+def test_runs_whose_settings_are_gone_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lake, recipe = Lake(str(tmp_path / "lake")), load_recipe("two_tower")
+    write_run(str(tmp_path / "good"), to_dict(recipe), lake, 3)
+    for name, made_by in (("mine", recipe), ("other", load_recipe("als"))):
+        write_run(str(tmp_path / name), {**to_dict(made_by), "gone": 1}, lake, 7)
+    assert last_run(str(tmp_path), recipe, lake) == str(tmp_path / "good")
+    said = capsys.readouterr().err
+    assert "run mine is passed over" in said
+    assert "run other" not in said

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import torch
 
 from models.errors import ConfigError
+from pipelines.learning.engine import sharding
+from pipelines.learning.engine.look_ups import look_ups
 from pipelines.plan import main
+from pipelines.planning.meta_nets import meta_net
 from pipelines.planning.planner import Plan, plan
 from pipelines.planning.report import ranges
 from pipelines.recipes import load_recipe
@@ -64,6 +72,37 @@ def test_what_does_not_fit_says_what_would(capsys: pytest.CaptureFixture[str]) -
 def test_bad_input_is_one_clear_line(options: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(options) == 2
     assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["two_tower", "sequence"])
+def test_a_run_on_gpus_lies_as_was_planned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe(name, ["model.embedding_dim=64"])
+    planned = {(s.table, s.sharding_type, s.kernel, s.rank) for s in plan(recipe, USERS, ITEMS, 8, 4).shards}
+
+    def without_a_group(planner: Any, net: Any, sharders: Any, group: Any) -> Any:
+        return planner.plan(net, sharders)
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=4 << 30))
+    monkeypatch.setattr(sharding.dist, "get_world_size", lambda: 8)
+    monkeypatch.setattr(sharding.EmbeddingShardingPlanner, "collective_plan", without_a_group)
+    monkeypatch.setattr(sharding, "DistributedModelParallel", lambda net, device, plan, sharders: plan)
+    device = torch.device("cuda")
+    made: Any = sharding.shard(
+        meta_net(recipe, USERS, ITEMS), recipe.optimizer, recipe.training, device, 8, partial(look_ups, recipe)
+    )
+    lying = {
+        (table, spec.sharding_type, spec.compute_kernel, shard.placement.rank())
+        for table, spec in made.plan["tables"].items()
+        for shard in spec.sharding_spec.shards
+    }
+    assert lying == planned
+
+
+def test_the_width_is_the_recipes_unless_given(capsys: pytest.CaptureFixture[str]) -> None:
+    size = ["--users", "1000", "--items", "100", "--gpus", "2", "--set", "model.embedding_dim=128"]
+    for options, width in (([], 128), (["--dim", "32"], 32)):
+        assert main([*size, *options]) == 0
+        assert f"1,016 × {width}" in capsys.readouterr().out
 
 
 def test_the_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

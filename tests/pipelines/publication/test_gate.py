@@ -56,6 +56,22 @@ def test_the_reason_names_metric_values_and_interval() -> None:
     )
 
 
+def test_fewer_hits_beyond_chance_hold_a_better_ndcg_back() -> None:
+    hits = {"model": np.where(np.arange(NUM) < 20, 0.0, 1.0)}
+    verdict = judge(evaluated(hits=hits, model=level(0.3), popularity=level(0.1), champion=level(0.2)))
+    assert not verdict.passed
+    assert re.fullmatch(
+        r"hit_rate@10 of all 200 cases is 0\.9000 against champion's 1\.0000 "
+        r"\(difference -0\.1000, 95% interval -0\.\d{4} to -0\.\d{4}\): worse, beyond chance",
+        verdict.reason,
+    )
+
+
+def test_fewer_hits_within_chance_pass() -> None:
+    hits = {"model": np.where(np.arange(NUM) < 1, 0.0, 1.0)}
+    assert judge(evaluated(hits=hits, model=level(0.3), popularity=level(0.1), champion=level(0.2))).passed
+
+
 def test_a_slice_that_loses_holds_a_better_model_back() -> None:
     model = np.where(FIRST_HALF, USERS - 0.1, USERS + 0.3)
     slices = {"users: cold": FIRST_HALF, "users: hot": ~FIRST_HALF}
