@@ -47,7 +47,7 @@ def expansions(name: str, length: int) -> dict[str, Expansion]:
     counts, spec = np.ones(10, np.int64), FeatureSpec(history_length=length)
     features = item_features(spec, [[] for _ in counts], counts, -counts)
     objective = make_objective(
-        load_recipe(name, ["model.embedding_dim=8"]).model, Known(TableSizes(20, 10, 64, 256), features, counts, spec)
+        load_recipe(name, ["model.embedding_dim=8"]).model, Known(TableSizes.of(spec, 4, 10), features, counts, spec)
     )
     return {part: objective.expansion(label) for part, label in PARTS.items()}
 
