@@ -39,8 +39,8 @@ NARROWEST = 32
 RESERVED_SHARE = 0.15
 """Of each GPU's memory, for dense layers, their activations and batches in flight."""
 
-LookUps = Callable[[str], float]
-"""Rows that an example looks up for a feature."""
+LookUps = Callable[[str, int], float]
+"""Rows that an example looks up for a feature, in a table of so many."""
 
 
 def shard(
@@ -125,8 +125,10 @@ def planner_of(
 
 
 def _on_gpus(config: Any, look_ups: LookUps | None) -> dict[str, Any]:
-    known = {"pooling_factors": [look_ups(feature) for feature in config.feature_names]} if look_ups else {}
-    return {"compute_kernels": [EmbeddingComputeKernel.FUSED.value], **known}
+    made: dict[str, Any] = {"compute_kernels": [EmbeddingComputeKernel.FUSED.value]}
+    if look_ups:
+        made["pooling_factors"] = [look_ups(feature, config.num_embeddings) for feature in config.feature_names]
+    return made
 
 
 def describe_plan(model: DistributedModelParallel) -> str:
