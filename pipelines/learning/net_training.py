@@ -26,6 +26,7 @@ from pipelines.learning.engine.checkpoint_folders import (
 )
 from pipelines.learning.engine.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.engine.stopping import DiskFull, causes, error_of, no_room
+from pipelines.learning.engine.table_memory import check_tables
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import Known
 from pipelines.learning.preparing import Prepared
@@ -60,6 +61,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
     known = Known(table_sizes(recipe, corpus), features, counts, recipe.features, prepared.order, corpus.ranking)
     objective, on_gpus = make_objective(recipe.model, known), _on_gpus(recipe)
     _check_precision(recipe, on_gpus)
+    check_tables(recipe, objective, on_gpus)
     task, arguments = objective.expansion()
     stream = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     warm_start = ""
