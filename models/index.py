@@ -40,11 +40,6 @@ class VectorIndex:
         faiss.write_index(self._index, str(path))
 
     @property
-    def is_exact(self) -> bool:
-        """True when a search compares every vector."""
-        return isinstance(faiss.downcast_index(self._index), faiss.IndexFlat)
-
-    @property
     def dim(self) -> int:
         """Width of the vectors."""
         return int(self._index.d)

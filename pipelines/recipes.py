@@ -23,7 +23,7 @@ from models.model_config import (
 )
 from pipelines.learning.data.split import SplitConfig
 from pipelines.overrides import apply_overrides, unknown_key
-from pipelines.setting_checks import check_setting
+from pipelines.setting_checks import check_model, check_setting
 
 _MIN_STEPS = 3_000
 
@@ -221,6 +221,7 @@ def from_dict(config: dict[str, Any]) -> Recipe:
     widths = {name: value for name, value in model.items() if name != "kind"}
     nested = {**config, "model": _build(_MODELS[kind], widths, "model.")}
     recipe: Recipe = _build(Recipe, nested, "")
+    check_model(recipe.model)
     return recipe
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args, get_origin
 
 from models.errors import ConfigError
+from models.model_config import ModelConfig, RankerConfig, SequenceConfig
 
 _RANGES: dict[str, tuple[float, float]] = {
     "split.test_fraction": (0.001, 0.4),
@@ -62,6 +63,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.max_gradient_norm": (0, 1e9),
     "seed": (0, 2**63 - 1),
 }
+_LEAST: dict[str, dict[str, int]] = {
+    "two_tower": {"embedding_dim": 1},
+    "neural_cf": {"embedding_dim": 1, "hidden_dim": 2, "num_negatives": 1},
+    "content": {"embedding_dim": 1},
+    "ranker": {"embedding_dim": 1, "num_negatives": 1},
+}
+"""Of a kind of model, where its range begins later: a width of 0 is filled in for `sequence` alone."""
+_OPEN_WIDTH = 64
+"""Whatever is filled in for a width of 0 is a multiple of it."""
 
 
 def check_setting(name: str, value: Any, hint: Any) -> Any:
@@ -82,3 +92,17 @@ def check_setting(name: str, value: Any, hint: Any) -> Any:
     if low is not None and high is not None and not low <= value <= high:
         raise ConfigError(f"{name} must be {low:g} to {high:g}; got {value}.")
     return value
+
+
+def check_model(model: ModelConfig) -> None:
+    """`ConfigError` for settings that are in range, and that this kind of model cannot be trained with."""
+    for name, least in _LEAST.get(model.kind, {}).items():
+        drawn = not (isinstance(model, RankerConfig) and model.examples == "exposures")
+        if getattr(model, name) < least and (name != "num_negatives" or drawn):
+            raise ConfigError(f"model.{name} of a {model.kind} must be {least} or more; got {getattr(model, name)}.")
+    if isinstance(model, SequenceConfig) and (model.embedding_dim or _OPEN_WIDTH) % model.num_heads:
+        width = model.embedding_dim or f"0, which is filled in as a multiple of {_OPEN_WIDTH}"
+        raise ConfigError(
+            f"model.num_heads must divide model.embedding_dim; got {model.num_heads}, and a width of {width}. "
+            "Each head takes an equal part of it: use 1, 2 or 4 heads, or another width."
+        )

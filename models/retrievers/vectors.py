@@ -29,7 +29,7 @@ class VectorRetriever:
         self.by_user_id, self.by_profile = by_user_id, by_profile
 
     def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """By the index: exact or approximate as that is."""
+        """By the index."""
         return self._index.search(self._encoder.encode(users), k)
 
     def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from ray.data import Dataset
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from cluster.console import say
 from models.contexts import ContextVocabulary
 from models.errors import ShoalError
 from pipelines.learning.data.corpus import Corpus
@@ -24,6 +25,7 @@ from pipelines.learning.engine.checkpoint_folders import (
 )
 from pipelines.learning.engine.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.engine.stopping import DiskFull, causes, error_of, no_room
+from pipelines.learning.engine.table_memory import check_tables
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.runs.epoch_log import EpochLog, complete_records
@@ -54,7 +56,9 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
     """
     recipe, corpus = prepared.recipe, prepared.corpus
     known = prepared.known()
-    objective = make_objective(recipe.model, known)
+    objective, on_gpus = make_objective(recipe.model, known), _on_gpus(recipe)
+    _check_precision(recipe, on_gpus)
+    check_tables(recipe, objective, on_gpus)
     task, arguments = objective.expansion()
     stream = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     warm_start = ""
@@ -63,7 +67,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
         now = Vocabularies(corpus.items.ids, corpus.users.ids, contexts)
         warm_start = write_warm_start(source, objective, now, recipe.seed, uri)
     loop = LoopConfig(recipe, objective, prepared.held_out, uri, prepared.num_examples, warm_start)
-    _fit(_trainer(loop, stream, uri, callbacks), recipe, corpus, uri)
+    _fit(_trainer(loop, stream, uri, callbacks, on_gpus), recipe, corpus, uri)
     best = best_epoch(uri, objective.metric)
     assert best is not None  # a run that reported no checkpoint has failed
     try:
@@ -91,18 +95,29 @@ def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> Non
         raise error_of(stopped, run_id, recipe.optimizer, kept, corpus.users.ids)
 
 
-def _trainer(loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[UserCallback]) -> TorchTrainer:
+def _on_gpus(recipe: Recipe) -> bool:
+    """True when there is a GPU for each worker."""
+    return bool(ray.cluster_resources().get("GPU", 0) >= recipe.training.num_workers)
+
+
+def _check_precision(recipe: Recipe, on_gpus: bool) -> None:
+    if recipe.training.precision == "bfloat16" and not on_gpus:
+        say(f"warning: {recipe.name} trains on CPU, where training.precision=bfloat16 is not used: it is float32")
+
+
+def _trainer(
+    loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[UserCallback], on_gpus: bool
+) -> TorchTrainer:
     training = loop.recipe.training
-    gpu = ray.cluster_resources().get("GPU", 0) >= training.num_workers
     return TorchTrainer(
         run_worker,
         train_loop_config={"loop": loop},
         datasets={DATASET: examples},
         dataset_config=UnevenSplit(),
         # On GPUs the counts of steps and examples still travel as CPU tensors, which NCCL cannot take.
-        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpu else "gloo"),
+        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if on_gpus else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=training.num_workers, use_gpu=gpu, resources_per_worker={"CPU": training.cpus_per_worker}
+            num_workers=training.num_workers, use_gpu=on_gpus, resources_per_worker={"CPU": training.cpus_per_worker}
         ),
         run_config=RunConfig(
             name=RUN_NAME,

@@ -18,12 +18,11 @@ from torchrec.distributed.planner.types import KernelConfig, PlannerError, Topol
 
 from models.errors import ConfigError
 from pipelines.learning.engine.look_ups import look_ups
-from pipelines.learning.engine.sharding import RESERVED_SHARE, fused, planner_of
+from pipelines.learning.engine.sharding import RESERVED_SHARE, fused, planner_of, state_bytes, weight_bytes
 from pipelines.planning.meta_nets import meta_net
 from pipelines.recipes import Recipe
 
 GPUS_A_HOST = 8
-_FLOAT_BYTES = 4
 _MOST_GPUS, _MOST_GIB = 1_024, 4_096
 
 
@@ -101,9 +100,7 @@ def _planned(
 
 def _placed(option: Any, shard: Any, recipe: Recipe) -> PlacedShard:
     rows, columns = shard.size
-    weights = rows * columns * _FLOAT_BYTES
-    # Adam keeps two moments of every weight, row-wise Adagrad one sum a row.
-    states = 2 * weights if recipe.optimizer.table_optimizer == "adam" else rows * _FLOAT_BYTES
+    weights, states = weight_bytes(rows, columns), state_bytes(rows, columns, recipe.optimizer)
     took = shard.perf
     return PlacedShard(
         option.name, option.sharding_type, option.compute_kernel, shard.rank, rows, columns, weights, states,

@@ -77,6 +77,31 @@ def test_mistakes_in_a_setting(override: str, message: str) -> None:
         load_recipe("two_tower", [override])
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("two_tower", "embedding_dim=0", r"model\.embedding_dim of a two_tower must be 1 or more; got 0"),
+        ("neural_cf", "embedding_dim=0", "of a neural_cf must be 1 or more"),
+        ("ranker", "embedding_dim=0", "of a ranker must be 1 or more"),
+        ("content", "embedding_dim=0", "of a content must be 1 or more"),
+        ("neural_cf", "num_negatives=0", r"model\.num_negatives of a neural_cf must be 1 or more; got 0"),
+        ("ranker", "num_negatives=0", r"model\.num_negatives of a ranker must be 1 or more"),
+        ("neural_cf", "hidden_dim=1", r"model\.hidden_dim of a neural_cf must be 2 or more"),
+        ("sequence", "num_heads=3", r"num_heads must divide model\.embedding_dim; got 3, and a width of 0, which"),
+    ],
+)
+def test_what_a_kind_of_model_cannot_be_trained_with(name: str, setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(name, [f"model.{setting}"])
+
+
+def test_heads_divide_the_width_and_exposures_need_no_negatives() -> None:
+    load_recipe("sequence", ["model.num_heads=3", "model.embedding_dim=48"])
+    with pytest.raises(ConfigError, match="got 3, and a width of 64"):
+        load_recipe("sequence", ["model.num_heads=3", "model.embedding_dim=64"])
+    load_recipe("ranker", ["model.num_negatives=0", "model.examples=exposures"])
+
+
 def test_an_unknown_recipe_lists_the_known() -> None:
     with pytest.raises(ConfigError, match="Use one of two_tower, sequence"):
         load_recipe("two_towers")

@@ -10,11 +10,14 @@ from models.title_words import MAX_WORDS
 from pipelines.recipes import Recipe
 
 
-def look_ups(recipe: Recipe, feature: str) -> float:
-    """The most rows that one example looks up for a feature; what is shared by a batch counts by its share."""
+def look_ups(recipe: Recipe, feature: str, rows: int) -> float:
+    """The most rows, of a table of `rows`, that one example looks up for a feature.
+
+    What is shared by a batch counts by its share.
+    """
     spec, config = recipe.features, recipe.model
     if isinstance(config, SequenceConfig):  # an example is one step of a window
-        return config.num_negatives / recipe.training.batch_size if feature == NEGATIVE else 1.0
+        return (config.num_negatives or rows) / recipe.training.batch_size if feature == NEGATIVE else 1.0
     if isinstance(config, NeuralCFConfig) and feature == CANDIDATES:
         return 1.0 + config.num_negatives
     most = {

@@ -39,8 +39,10 @@ NARROWEST = 32
 RESERVED_SHARE = 0.15
 """Of each GPU's memory, for dense layers, their activations and batches in flight."""
 
-LookUps = Callable[[str], float]
-"""Rows that an example looks up for a feature."""
+_FLOAT_BYTES = 4
+
+LookUps = Callable[[str, int], float]
+"""Rows that an example looks up for a feature, in a table of so many."""
 
 
 def shard(
@@ -118,15 +120,17 @@ def planner_of(
             config.name: ParameterConstraints(
                 sharding_types=sharding_types, min_partition=narrowest, **(_on_gpus(config, look_ups) if cuda else {})
             )
-            for config in _configs(tables)
+            for config in table_configs(tables)
         },
         **options,
     )
 
 
 def _on_gpus(config: Any, look_ups: LookUps | None) -> dict[str, Any]:
-    known = {"pooling_factors": [look_ups(feature) for feature in config.feature_names]} if look_ups else {}
-    return {"compute_kernels": [EmbeddingComputeKernel.FUSED.value], **known}
+    made: dict[str, Any] = {"compute_kernels": [EmbeddingComputeKernel.FUSED.value]}
+    if look_ups:
+        made["pooling_factors"] = [look_ups(feature, config.num_embeddings) for feature in config.feature_names]
+    return made
 
 
 def describe_plan(model: DistributedModelParallel) -> str:
@@ -157,7 +161,8 @@ def _place(place: tuple[int, ...], rows: int, dim: int) -> str:
     return f"rank {rank}{cut}"
 
 
-def _configs(tables: Any) -> Any:
+def table_configs(tables: Any) -> Any:
+    """TorchRec's configuration of each table."""
     return tables.embedding_bag_configs() if hasattr(tables, "embedding_bag_configs") else tables.embedding_configs()
 
 
@@ -170,3 +175,13 @@ def _shapes(tables: Any) -> dict[str, tuple[int, int, int]]:
         dtype = local.tensor_properties.dtype if local else weight.dtype
         found[name.split(".")[-2]] = (rows, dim, dtype.itemsize)
     return found
+
+
+def weight_bytes(rows: int, columns: int) -> int:
+    """Of a table, or of a shard of one."""
+    return rows * columns * _FLOAT_BYTES
+
+
+def state_bytes(rows: int, columns: int, optimizer: OptimizerConfig) -> int:
+    """Adam keeps two moments of every weight, row-wise Adagrad one sum a row."""
+    return 2 * weight_bytes(rows, columns) if optimizer.table_optimizer == "adam" else weight_bytes(rows, 1)

@@ -19,6 +19,13 @@ from models.seeds import derive_seed
 from pipelines.learning.fitting.item_texts import ItemTexts
 
 _TEXTS_AT_A_TIME = 256
+_UNSPACED = (
+    "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # CJK ideographs
+    "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f"  # kana
+    "\u0e00-\u0eff\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f\u1780-\u17ff"  # Thai and Lao, Myanmar, Khmer
+)
+_TOKEN = rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{2,}}"
+"""A character of a script that is written without spaces, or a word of two letters or more of any other."""
 
 
 class TextEncoder(Protocol):
@@ -47,7 +54,8 @@ class TfidfEncoder:
 
     Deerwester et al., "Indexing by Latent Semantic Analysis" (1990); logarithmic term frequencies as in Salton,
     Buckley, "Term-Weighting Approaches in Automatic Text Retrieval" (1988). Words and labels are each brought to
-    length 1 and weighted, so that one genre outweighs one word among hundreds.
+    length 1 and weighted, so that one genre outweighs one word among hundreds. Of a script without spaces,
+    single characters and pairs of them are the words.
     """
 
     def __init__(self, config: ContentConfig, seed: int) -> None:
@@ -55,8 +63,9 @@ class TfidfEncoder:
 
     def encode(self, texts: ItemTexts) -> Vectors:
         """[num_items, at most embedding_dim]."""
-        words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=self._config.max_terms)
-        labels = TfidfVectorizer(analyzer=_itself, max_features=self._config.max_terms)
+        max_terms = self._config.max_terms
+        words = TfidfVectorizer(token_pattern=_TOKEN, sublinear_tf=True, ngram_range=(1, 2), max_features=max_terms)
+        labels = TfidfVectorizer(analyzer=_itself, max_features=max_terms)
         said = any(map(words.build_analyzer(), texts.words))
         blocks = [words.fit_transform(texts.words)] if said else []
         if any(texts.labels) and self._config.label_weight:

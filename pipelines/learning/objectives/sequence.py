@@ -63,8 +63,7 @@ class SequenceObjective:
 
     def inputs(self, batch: Windows, rng: np.random.Generator) -> Inputs:
         """Every item is looked up once, as an input and as a target."""
-        num = self._config.num_negatives or self._num_items
-        negatives = np.searchsorted(self._cumulative, rng.random(num)).clip(max=self._num_items - 1)
+        negatives, log_expected = self._negatives(rng)
         lasts = np.cumsum(batch.lengths) - 1
         is_input = np.ones(len(batch.items), bool)
         is_input[lasts] = False
@@ -72,7 +71,7 @@ class SequenceObjective:
         targets = np.flatnonzero(batch.is_target)
         packed = pack(batch.lengths - 1)
         lengths = np.zeros(len(batch.lengths), np.int32)
-        lengths[0] = num
+        lengths[0] = len(negatives)
         looked_up = {
             WINDOW: Jagged(batch.items, batch.lengths.astype(np.int32)),
             NEGATIVE: Jagged(negatives, lengths),
@@ -82,7 +81,7 @@ class SequenceObjective:
             "steps": torch.from_numpy(step_of[targets - 1]),
             "targets": torch.from_numpy(targets),
             "hits": torch.from_numpy(batch.items[targets][:, None] == negatives[None]),
-            "log_expected": torch.from_numpy(np.log(num * self._share[negatives])).float(),
+            "log_expected": torch.from_numpy(log_expected).float(),
             **_tensors(packed),
         }
         return Inputs(to_kjt(looked_up, KEYS, len(batch.lengths)), tensors)
@@ -103,6 +102,14 @@ class SequenceObjective:
         users = by_batch(len(histories), lambda part: self._users(net, histories[part]), _USERS_AT_A_TIME)
         items = by_batch(self._num_items, lambda part: self._items(net, np.arange(self._num_items)[part]))
         return ndcg_at_10(users, items, held_out)
+
+    def _negatives(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows that a batch shares, and the log of how often each was expected; for a full softmax each item once."""
+        num = self._config.num_negatives
+        if num == 0:
+            return np.arange(self._num_items), np.zeros(self._num_items)
+        drawn = np.searchsorted(self._cumulative, rng.random(num)).clip(max=self._num_items - 1)
+        return drawn, np.log(num * self._share[drawn])
 
     def _users(self, net: Sequence, histories: NDArray[np.int32]) -> Tensor:
         """The vector after the last item; zero for a user without history."""

@@ -11,11 +11,14 @@ import pytest
 from safetensors.torch import load_file
 
 from cluster.lake import Lake
+from models.errors import ConfigError
 from models.recommender import Recommender
 from pipelines.evaluation.cases import EvaluationCase, evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle, evaluate_popularity
 from pipelines.learning.data.sequences import sequences
 from pipelines.learning.data.split import TEST, Split
+from pipelines.learning.engine import table_memory
+from pipelines.learning.engine.table_memory import Memory
 from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.trainer import TrainedRun, train
 from pipelines.recipes import Recipe, load_recipe
@@ -100,6 +103,15 @@ def test_the_run_folder_says_what_was_done(trained: TrainedRun) -> None:
     assert read_json(trained.uri, "config.json")["training"]["epochs"] == EPOCHS
     assert read_json(trained.uri, "metrics.json") == trained.epochs
     assert "item_table table_wise/fused" in (Path(trained.uri) / "sharding.txt").read_text()
+
+
+def test_tables_that_do_not_fit_are_refused_before_a_worker_starts(
+    ray_session: None, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_memory, "_memory", lambda training, on_gpus: Memory(1_000, "in this test"))
+    with pytest.raises(ConfigError, match="The largest is category_table: 256 rows × 16"):
+        run(lake, "too large")
+    assert not (Path(lake.uri).parent / "runs" / "too large" / "checkpoints").exists()
 
 
 def test_a_seed_repeats_a_run_to_the_bit_though_a_worker_is_killed(

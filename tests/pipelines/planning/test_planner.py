@@ -98,6 +98,12 @@ def test_a_run_on_gpus_lies_as_was_planned(name: str, monkeypatch: pytest.Monkey
     assert lying == planned
 
 
+def test_the_full_softmax_looks_up_every_item_a_batch() -> None:
+    full, some = (load_recipe("sequence", [f"model.num_negatives={num}"]) for num in (0, 512))
+    assert look_ups(full, "negative", ITEMS) == ITEMS / full.training.batch_size
+    assert look_ups(some, "negative", ITEMS) == 512 / some.training.batch_size
+
+
 def test_the_width_is_the_recipes_unless_given(capsys: pytest.CaptureFixture[str]) -> None:
     size = ["--users", "1000", "--items", "100", "--gpus", "2", "--set", "model.embedding_dim=128"]
     for options, width in (([], 128), (["--dim", "32"], 32)):

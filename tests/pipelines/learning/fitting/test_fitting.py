@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.errors import ConfigError
 from models.events import EventType
@@ -26,7 +27,7 @@ from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.item_knn import similar_items
 from pipelines.learning.fitting.item_texts import ItemTexts
 from pipelines.learning.fitting.material import Material, interaction_matrix, pairs_of
-from pipelines.learning.fitting.text_encoders import make_encoder
+from pipelines.learning.fitting.text_encoders import _TOKEN, make_encoder
 from pipelines.recipes import load_recipe
 from tests.models.retrievers.user_batches import users
 from tests.pipelines.learning.checkerboard import SIZE, item, user
@@ -144,6 +145,20 @@ def test_labels_outweigh_words_and_nothing_said_is_zero() -> None:
     assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1] > 0
     assert not vectors[3].any()
     assert encoder.encode(ItemTexts(["", "x"], [[], []])).tolist() == [[0.0], [0.0]]
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [("紅い車", "紅い靴", "蒼い空"), ("รถแดง", "เสื้อแดง", "หมวกเขียว"), ("red car", "red shoe", "blue sky")],
+)
+def test_likeness_of_texts_needs_no_spaces(titles: tuple[str, ...]) -> None:
+    vectors = make_encoder(load_recipe("content").model, 1).encode(ItemTexts(list(titles), [[]] * 3))
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+def test_words_between_spaces_are_whole() -> None:
+    words = TfidfVectorizer(token_pattern=_TOKEN).build_analyzer()
+    assert words("A naïve x-ray of 2026, 紅いcar") == ["naïve", "ray", "of", "2026", "紅", "い", "car"]
 
 
 def test_content_learns_which_words_matter(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from models.retrievers.sequence import SEQUENCE, SequenceEncoder
 from models.seeds import generator
 from pipelines.learning.data.examples import examples_of
 from pipelines.learning.objectives.objective import Batching, HeldOut, Known
-from pipelines.learning.objectives.sequence import SequenceObjective
+from pipelines.learning.objectives.sequence import SequenceObjective, _packing
 
 NUM_ITEMS, LENGTH = 12, 8
 SPEC = FeatureSpec(history_length=LENGTH)
@@ -78,6 +78,19 @@ def test_a_user_without_history_has_no_opinion() -> None:
     with torch.no_grad():
         scores = made.scores(made.build("cpu").eval(), held_out(), generator(1, "validation"))
     assert scores[0] == 0.0  # all scores are equal, and a tie counts against the model
+
+
+def test_no_number_of_negatives_is_the_full_softmax() -> None:
+    made = objective(num_negatives=0)
+    net = made.build("cpu").eval()
+    [batch] = made.batches(iter([rounds(1)]), Batching(64, 1_000, 1, (1,)))
+    inputs = made.inputs(batch, generator(1, "negatives"))
+    t = inputs.tensors
+    hidden, _, everything = net(inputs.features, t["inputs"], _packing(t))
+    targets = torch.from_numpy(batch.items)[t["targets"]]
+    expected = torch.nn.functional.cross_entropy(hidden[t["steps"]] @ everything.T, targets, reduction="none")
+    assert len(everything) == NUM_ITEMS
+    torch.testing.assert_close(made.losses(net, inputs), expected)
 
 
 def test_what_is_exported_answers_as_what_was_validated(tmp_path: Path) -> None:
