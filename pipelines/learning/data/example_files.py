@@ -7,28 +7,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from numpy.typing import NDArray
-from ray.data.block import BlockAccessor
 
 from cluster.console import progress, say
 from cluster.lake import Lake
-from cluster.storage import Folder, filesystem, is_local, join
+from cluster.storage import Folder
 from models.errors import ConfigError
 from models.model_config import FitConfig
 from pipelines.learning.data.corpus import Corpus, load_corpus
-from pipelines.learning.data.example_progress import SUMMARY, Written, begin, mark_written, read_written, whole
-from pipelines.learning.data.examples import Block
+from pipelines.learning.data.example_blocks import write_task
+from pipelines.learning.data.example_progress import SUMMARY, Written, begin, read_written, whole
+from pipelines.learning.data.examples import Expansion
 from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
 from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import Expansion
 from pipelines.learning.preparing import Prepared, prepare
 from pipelines.recipes import Recipe, to_dict
 
@@ -64,53 +60,10 @@ def write_examples(recipe: Recipe, lake: Lake, out: str) -> dict[str, Any]:
     return summary
 
 
-def write_block(block: Block, expansions: Mapping[str, Expansion], out: str, number: int) -> dict[str, int]:
-    """Write one file a part from a block of encoded users; returns the number of rows of each part that has any."""
-    rows = {}
-    for name, (task, arguments) in expansions.items():
-        num_rows = _write(_tables(task(block, **arguments)), join(out, name), f"part-{number:05}.parquet")
-        if num_rows:
-            rows[name] = num_rows
-    mark_written(Folder(out), number, rows)
-    return rows
-
-
 def expansions_of(prepared: Prepared) -> dict[str, Expansion]:
     """How each part is made, as training makes it."""
     objective = make_objective(prepared.recipe.model, prepared.known())
     return {name: objective.expansion(part) for name, part in PARTS.items()}
-
-
-def _tables(made: Any) -> Iterator[pa.Table]:
-    """What an expansion made as tables: columns, or a generator of these."""
-    for columns in [made] if isinstance(made, dict) else made:
-        yield pa.table({name: _column(values) for name, values in columns.items()})
-
-
-def _column(values: NDArray[Any]) -> pa.Array:
-    """Of [num] numbers or arrays, or of [num, width] numbers."""
-    if values.ndim == 2:
-        return pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
-    return pa.array(list(values) if values.dtype == object else values)
-
-
-def _write(tables: Iterator[pa.Table], folder: str, name: str) -> int:
-    """Rows of all tables in one file, row groups as they come; no rows, no file."""
-    num_rows = 0
-    with ExitStack() as open_files:
-        writer = None
-        for table in tables:
-            if not len(table):
-                continue
-            if writer is None:
-                fs, path = filesystem(join(folder, name))
-                if is_local(folder):
-                    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-                file = open_files.enter_context(fs.open(path, "wb"))
-                writer = open_files.enter_context(pq.ParquetWriter(file, table.schema, compression="zstd"))
-            writer.write_table(table)
-            num_rows += len(table)
-    return num_rows
 
 
 def _write_blocks(prepared: Prepared, out: str, before: Written) -> Written:
@@ -119,7 +72,7 @@ def _write_blocks(prepared: Prepared, out: str, before: Written) -> Written:
     if before:
         say(f"{len(before):,} of {len(blocks):,} blocks were written before")
     numbers = {
-        _write_task.remote(block, expansions, out, number): number
+        write_task.remote(block, expansions, out, number): number
         for number, block in enumerate(blocks)
         if number not in before
     }
@@ -131,11 +84,6 @@ def _write_blocks(prepared: Prepared, out: str, before: Written) -> Written:
             written[numbers[done[0]]] = ray.get(done[0])
             bar.advance(shown)
     return written
-
-
-@ray.remote  # type: ignore[untyped-decorator]
-def _write_task(table: pa.Table, *args: Any) -> dict[str, int]:
-    return write_block(BlockAccessor.for_block(table).to_batch_format("numpy"), *args)
 
 
 def _summary(prepared: Prepared, written: Written) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from pipelines.learning.data.split import TRAIN, VALIDATION
 
 Block = Mapping[str, NDArray[np.generic]]
 Order = Literal["time", "given", "none"]
+Expansion = tuple[Callable[..., Any], dict[str, Any]]
+"""A Ray Data task on blocks of encoded sequences, and its keyword arguments."""
 _EXAMPLES_AT_A_TIME = 32_768
 _COLUMNS = ("user", "country", "history", "now_us", "profile", "item")
 

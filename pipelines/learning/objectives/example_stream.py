@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipelines.learning.data.examples import Block, Examples, examples_of, expanded, shuffled_batches
+from pipelines.learning.data.examples import Block, Examples, Expansion, examples_of, expanded, shuffled_batches
 from pipelines.learning.data.split import TRAIN
-from pipelines.learning.objectives.objective import Batching, Expansion, Known
+from pipelines.learning.objectives.objective import Batching, Known
 
 
 class ExampleStream:

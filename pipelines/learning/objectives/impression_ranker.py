@@ -13,12 +13,12 @@ from models.features import context_features, dense_features, item_side, user_fe
 from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_tables
-from pipelines.learning.data.examples import Examples
+from pipelines.learning.data.examples import Examples, Expansion
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.examples import expanded_impressions
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.heads import head_labels, head_losses, main_head, placements
-from pipelines.learning.objectives.objective import Expansion, HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
 from pipelines.learning.objectives.ranker import log_popularity, logits_of
 
 _EXAMPLES_AT_A_TIME = 8_192

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from torchrec import KeyedJaggedTensor
 
 from models.features import FeatureSpec, ItemFeatures
 from models.model_config import TableSizes
-from pipelines.learning.data.examples import Block, Examples, Order
+from pipelines.learning.data.examples import Block, Examples, Expansion, Order
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.ranking_facts import RankingFacts
 
@@ -78,10 +78,6 @@ class Batching:
     shuffle_buffer: int
     seed: int
     scope: tuple[object, ...]
-
-
-Expansion = tuple[Callable[..., Any], dict[str, Any]]
-"""A Ray Data task on blocks of encoded sequences, and its keyword arguments."""
 
 
 class Objective(Protocol):

@@ -16,11 +16,11 @@ from models.nets.sampled_losses import gbce, shared_softmax
 from models.nets.sequence import KEYS, NEGATIVE, WINDOW, Packing, Sequence, item_table
 from models.packing import pack
 from models.ragged import Jagged
-from pipelines.learning.data.examples import Block, expanded
+from pipelines.learning.data.examples import Block, Expansion, expanded
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.data.windows import Windows, training_sequences, window_batches
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
-from pipelines.learning.objectives.objective import Batching, Expansion, HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.objective import Batching, HeldOut, Inputs, Known, device_of
 
 _USERS_AT_A_TIME = 512
 

@@ -19,12 +19,14 @@ from models.model_config import TableSizes
 from models.tables import Table
 from pipelines.examples import main
 from pipelines.learning.data.corpus import load_corpus
-from pipelines.learning.data.example_files import PARTS, write_block, write_examples
+from pipelines.learning.data.example_blocks import write_block
+from pipelines.learning.data.example_files import PARTS, write_examples
 from pipelines.learning.data.example_progress import read_written
+from pipelines.learning.data.examples import Expansion
 from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
 from pipelines.learning.impressions.examples import expand_impressions
 from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import Expansion, Known
+from pipelines.learning.objectives.objective import Known
 from pipelines.learning.preparing import prepare
 from pipelines.recipes import load_recipe
 from tests.pipelines.learning.blocks import lists

@@ -16,9 +16,11 @@ from pipelines.learning.objectives.objective import Known
 from pipelines.recipes import load_recipe
 
 ITEMS, USERS = 20, 1_000
-SPEC = FeatureSpec(history_length=3, country_buckets=4, category_buckets=8)
+SPEC = FeatureSpec(3, user_buckets=1, country_buckets=4, category_buckets=8, profile_buckets=3, word_buckets=5)
+MOMENTS = 31
 COUNTS = np.ones(ITEMS, np.int64)
-KNOWN = Known(TableSizes(USERS, ITEMS, 4, 8), item_features(SPEC, [[] for _ in COUNTS], COUNTS, -COUNTS), COUNTS, SPEC)
+SIZES = TableSizes.of(SPEC, USERS - 1, ITEMS)
+KNOWN = Known(SIZES, item_features(SPEC, [[] for _ in COUNTS], COUNTS, -COUNTS), COUNTS, SPEC)
 
 
 def check(name: str, num_bytes: int, on_gpus: bool = False, *settings: str) -> None:
@@ -29,7 +31,7 @@ def check(name: str, num_bytes: int, on_gpus: bool = False, *settings: str) -> N
 @pytest.mark.parametrize(
     ("name", "rows", "width", "largest"),
     [
-        ("two_tower", USERS + ITEMS + 4 + 8, 16, "user_table: 1,000 rows × 16"),
+        ("two_tower", USERS + ITEMS + 4 + 8 + 3 + 5 + MOMENTS, 16, "user_table: 1,000 rows × 16"),
         ("sequence", ITEMS, 16, "item_table: 20 rows × 16"),
         ("neural_cf", USERS + ITEMS, 32, "user_table: 1,000 rows × 32"),
         ("ranker", USERS + ITEMS + 4 + 8, 16, "user_table: 1,000 rows × 16"),
