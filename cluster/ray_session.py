@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,12 @@ _LOCAL_CPUS = 4
 _OBJECT_STORE_BYTES = 512 << 20
 _KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 300_000}
 """A worker process costs seconds to start, and each step of a pipeline wants some: a private session keeps them."""
-_TRAIN_POLL_S = "0.25"
-"""Ray Train takes one report a worker each time it polls; at its own 2 s, epochs of a small log would wait for it."""
+_TRAINING = {"OMP_NUM_THREADS": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25"}
+"""One thread a worker keeps fractional CPUs honest. Ray Train takes one report a worker each time it polls; at its own
+2 s, epochs of a small log would wait for it.
+"""
+_ONE_MACHINE = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
+"""Nobody takes a node away here, and a process that waits for it costs every run its start."""
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
             include_dashboard=False,
             log_to_driver=False,
             logging_level="warning",
-            runtime_env=_worker_env(),
+            runtime_env=_worker_env(_ONE_MACHINE),
             _node_ip_address="127.0.0.1",
             _system_config=_KEEP_WORKERS,
         )
@@ -50,9 +54,9 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _worker_env() -> dict[str, dict[str, str]]:
-    """Workers find our packages, and one thread each keeps fractional CPUs honest."""
-    defaults = {"OMP_NUM_THREADS": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": _TRAIN_POLL_S}
+def _worker_env(more: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+    """Workers find our packages; a variable of this process goes before our own value for it."""
+    defaults = _TRAINING | dict(more or {})
     return {
         "env_vars": {"PYTHONPATH": _python_path()} | {name: os.environ.get(name, own) for name, own in defaults.items()}
     }
