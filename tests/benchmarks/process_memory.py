@@ -16,7 +16,7 @@ def run_measured(command: Sequence[str], root: Path) -> tuple[str, int]:
     peak = 0
     try:
         while process.poll() is None:
-            peak = max(peak, sum(map(_resident_bytes, _family(process.pid))))
+            peak = max(peak, sum(map(_resident_bytes, family(process.pid))))
             time.sleep(_EVERY_S)
     finally:
         process.terminate()  # nothing to do unless this test is stopped
@@ -26,7 +26,8 @@ def run_measured(command: Sequence[str], root: Path) -> tuple[str, int]:
     return out, peak
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """The process and all that it, and they, have started."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

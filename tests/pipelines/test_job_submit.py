@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +21,7 @@ import pytest
 from cluster.lake import Lake
 from cluster.registry import Registry
 from models.tables import Table
+from tests.benchmarks.process_memory import family
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,12 +65,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         wait_for_agent(environment, head)
         yield environment
     finally:
-        head.terminate()
-        try:
-            head.wait(60)
-        except subprocess.TimeoutExpired:  # its children die with it
-            head.kill()
-            head.wait(30)
+        stop(head)
+
+
+def stop(head: subprocess.Popen[bytes]) -> None:
+    """End the head and all that it started; on its own it waits half a minute for workers that have nothing to do."""
+    started = family(head.pid)
+    head.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        head.wait(3)
+    for pid in started:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    head.wait(30)
 
 
 def free_port() -> int:

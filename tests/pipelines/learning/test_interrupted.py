@@ -35,6 +35,7 @@ def recipe(epochs: int, *overrides: str) -> Recipe:
         "model.embedding_dim=16",
         "model.hidden_dim=16",
         "training.batch_size=8",
+        "training.min_steps=0",
         "training.patience=0",
         "training.refit=false",
         "features.history_length=50",

@@ -109,7 +109,7 @@ def test_tables_that_do_not_fit_are_refused_before_a_worker_starts(
     ray_session: None, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_memory, "_memory", lambda training, on_gpus: Memory(1_000, "in this test"))
-    with pytest.raises(ConfigError, match="The largest is category_table: 256 rows × 16"):
+    with pytest.raises(ConfigError, match="The largest is word_table: 8,192 rows × 16"):
         run(lake, "too large")
     assert not (Path(lake.uri).parent / "runs" / "too large" / "checkpoints").exists()
 
