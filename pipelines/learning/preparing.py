@@ -13,11 +13,12 @@ from cluster.console import say
 from cluster.lake import Lake
 from models.contexts import ContextVocabulary
 from models.errors import InputError
-from models.model_config import RankerConfig, TableSizes
+from models.model_config import RankerConfig, SequenceConfig, TableSizes
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.encoding import encoded_sequences, in_order, order_of
 from pipelines.learning.data.examples import Block, Order, examples_of, expand
 from pipelines.learning.data.split import VALIDATION
+from pipelines.learning.data.targets import any_targets
 from pipelines.learning.impressions.ranking import held_out_impressions, prepare_ranking
 from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.scaling import scaled
@@ -64,7 +65,13 @@ def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
             encoded = in_order(ranking.encoded)
             held_out = held_out_impressions(recipe.features, encoded, limit=recipe.training.validation_users)
             return Prepared(recipe, corpus, encoded, held_out, num_examples)
-    prepared = Prepared(recipe, corpus, encoded_sequences(recipe, corpus), None, num_examples)
+    encoded = encoded_sequences(recipe, corpus)
+    if isinstance(recipe.model, SequenceConfig) and not any_targets(encoded):
+        raise InputError(
+            "no user has a training event that comes after another, so there is no order to learn. Hold out less "
+            "(--set split.validation=false, or split.protocol=none), or take a recipe that needs none: als"
+        )
+    prepared = Prepared(recipe, corpus, encoded, None, num_examples)
     return replace(prepared, held_out=_held_out(recipe, prepared.encoded, prepared.order))
 
 

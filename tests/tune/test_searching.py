@@ -21,7 +21,7 @@ from tune.plan import Plan
 from tune.searching import check_room, conclude, facts, sweep
 from tune.sweep import main
 
-SMALL = ("training.epochs=2", "training.num_workers=1", "features.history_length=8")
+SMALL = ("training.epochs=2", "features.history_length=8")
 
 
 def two_tower_plan(lake: Lake, *overrides: str, **changes: Any) -> Plan:
@@ -92,7 +92,8 @@ def test_from_lake_to_the_best_recipe(ray_session: None, tmp_path: Path, capsys:
     write_checkerboard(lake)
     places = ["--lake", lake.uri, "--runs", str(runs), "--out", str(tmp_path / "best.json")]
     options = [part for override in SMALL for part in ("--set", override)]
-    options += ["--samples", "2", "--concurrency", "2", "--searcher", "optuna", "--name", "first"]
+    options += ["--space", "als", "--samples", "2", "--concurrency", "2"]
+    options += ["--searcher", "optuna", "--name", "first"]
     assert main([*places, *options]) == 0
     folder = runs / "sweeps" / "first"
     best, second = json.loads((folder / "trials.json").read_text())
@@ -103,13 +104,13 @@ def test_from_lake_to_the_best_recipe(ray_session: None, tmp_path: Path, capsys:
         told = epochs if trial is best else epochs[: len(trial["scores"])]
         assert {int(e): score for e, score in trial["scores"].items()} == {e["epoch"]: e["ndcg@10"] for e in told}
         assert (
-            json.loads((runs / trial["run"] / "config.json").read_text())["model"]["temperature"]
-            == (trial["settings"]["model.temperature"])
+            json.loads((runs / trial["run"] / "config.json").read_text())["model"]["alpha"]
+            == (trial["settings"]["model.alpha"])
         )
     assert (runs / best["run"] / "export").is_dir()
     recipe = load_recipe(str(tmp_path / "best.json"))
-    expected = load_recipe("two_tower", [*SMALL, *(f"{key}={value}" for key, value in best["settings"].items())])
-    assert recipe == replace(expected, name="two_tower")
+    expected = load_recipe("als", [*SMALL, *(f"{key}={value}" for key, value in best["settings"].items())])
+    assert recipe == replace(expected, name="als")
     assert {file.name for file in folder.iterdir()} >= {"report.md", "parallel.svg", "best.json", "sweep.json"}
     assert "shoal sweep" in (folder / "report.md").read_text()
     capsys.readouterr()
@@ -118,7 +119,7 @@ def test_from_lake_to_the_best_recipe(ray_session: None, tmp_path: Path, capsys:
     assert len(list(folder.glob("tune-*"))) == 1, "nothing was left to run"
     assert f"trial {best['number']}: ndcg@10" in capsys.readouterr().out.splitlines()[0]
     for wrong, message in (
-        (["--resume", "first", "--space", "ranker"], "space was two_tower, is ranker"),
+        (["--resume", "first", "--space", "ranker"], "space was als, is ranker"),
         (["--resume", "first", "--set", "seed=5"], "recipe.seed was 2026, is 5"),
         (["--name", "first"], "there is a sweep 'first' already"),
     ):

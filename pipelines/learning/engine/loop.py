@@ -29,7 +29,7 @@ from pipelines.learning.engine.look_ups import look_ups
 from pipelines.learning.engine.optimizing import LearningRates, optimizer_of
 from pipelines.learning.engine.pipeline import Step, Stepping, steps_of
 from pipelines.learning.engine.sharding import describe_plan, shard
-from pipelines.learning.engine.stopping import DiskFull, Diverged, LossWatch, NoExamples, Stopped, no_room
+from pipelines.learning.engine.stopping import DiskFull, Diverged, LossWatch, Stopped, no_room
 from pipelines.learning.objectives.objective import Batching, HeldOut, Objective
 from pipelines.learning.runs.run_folder import write_live
 from pipelines.recipes import Recipe
@@ -154,10 +154,7 @@ class _Worker:
         self._agreement.note(watch.found or self._broken_weight(epoch, taken))
         self._agreement.anyone(False)
         loss, samples = self._sum(watch.loss_sum, watch.num_examples)
-        if not samples:
-            self._agreement.note(NoExamples(epoch, self._rank))
-            self._agreement.anyone(False)
-        return loss / samples, int(samples), taken, share
+        return loss / max(samples, 1), int(samples), taken, share
 
     def _inputs(self, epoch: int) -> Iterator[Step]:
         """Steps of this worker's stream, as many as every other's."""

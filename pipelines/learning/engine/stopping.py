@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from models.errors import DiskFullError, DivergenceError, InputError, ShoalError
+from models.errors import DiskFullError, DivergenceError, ShoalError
 from pipelines.learning.engine.pipeline import Done
 from pipelines.recipes import OptimizerConfig
 
@@ -43,15 +43,7 @@ class DiskFull:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NoExamples:
-    """No worker had an example in an epoch."""
-
-    epoch: int
-    rank: int
-
-
-Stopped = Diverged | DiskFull | NoExamples
+Stopped = Diverged | DiskFull
 
 
 class LossWatch:
@@ -116,11 +108,6 @@ def error_of(
         return DiskFullError(
             f"run {run_id} stopped, the disk is full: worker {stopped.rank} had no room for {stopped.what} "
             f"({stopped.reason}). {kept}. Make room, then: {resume}"
-        )
-    if isinstance(stopped, NoExamples):
-        return InputError(
-            f"run {run_id} has nothing to learn from: no user has a training event that comes after another. Hold out "
-            "less (--set split.validation=false, or split.protocol=none), or take a recipe that needs no sequences: als"
         )
     names = ", ".join(user_ids[row] if row < len(user_ids) else f"row {row}" for row in stopped.users)
     return DivergenceError(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from cluster.lake import Lake
 from cluster.registry import Registry
 from models.recommender import Recommender
+from pipelines import rank, recommend
 from pipelines.evaluation.cases import evaluation_cases
 from pipelines.learning.data.sequences import sequences
 from pipelines.learning.data.split import TEST, Split
@@ -58,6 +60,15 @@ def test_a_hybrid_is_published_and_answers_by_its_sources(ray_session: None, lak
     found = recommender.retrieve(users, 1, [u.seen for u in users])
     answers = {u.user_id: recommender.items.ids[f.item_rows[0]] for u, f in zip(users, found, strict=True)}
     assert answers == {user(n): item(n) for n in range(SIZE)}
+
+    recs, pairs, scores = (tmp_path / f"{name}.parquet" for name in ("recs", "pairs", "scores"))
+    places = ["--lake", lake.uri, "--registry", str(tmp_path / "registry")]
+    assert recommend.main(["--users", "all", "--k", "3", "--out", str(recs), *places]) == 0
+    recommended = pl.read_parquet(recs)
+    recommended.select("user_id", "item_id").write_parquet(pairs)
+    assert rank.main(["--pairs", str(pairs), "--out", str(scores), *places]) == 0
+    ranked = pl.read_parquet(scores)["score"].to_list()
+    assert ranked == pytest.approx(recommended["score"].to_list(), abs=1e-5)
 
     before = {path: path.stat().st_mtime_ns for path in Path(done.uri).rglob("*") if path.is_file()}
     assert run(lake) == done

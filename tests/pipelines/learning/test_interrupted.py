@@ -36,6 +36,9 @@ def recipe(epochs: int, *overrides: str) -> Recipe:
         "model.hidden_dim=16",
         "training.batch_size=8",
         "training.min_steps=0",
+        "training.num_workers=1",
+        "features.word_buckets=64",
+        "features.profile_buckets=64",
         "training.patience=0",
         "training.refit=false",
         "features.history_length=50",
@@ -86,18 +89,17 @@ def test_a_run_comes_through_and_another_goes_on_from_it(ray_session: None, tmp_
         assert epochs_whole(uri)[0] == done
         assert not failures.exists()  # nothing was tried again
 
-        alone = "training.num_workers=1"  # takes over from two
-        mine = train(resumed_with(uri, recipe(done + 2, alone)), lake, str(runs), **options)  # type: ignore[arg-type]
+        mine = train(resumed_with(uri, recipe(done + 2)), lake, str(runs), **options)  # type: ignore[arg-type]
         assert [epoch["epoch"] for epoch in mine.epochs] == list(range(1, done + 3))
         assert [change["after_epoch"] for change in read_json(uri, "changes.json")] == [done, done]
         assert (runs / "mine" / "curves.svg").read_bytes().startswith(b"<?xml")
         assert len(list((runs / "mine" / "tensorboard").iterdir())) == done + 2
 
         with pytest.raises(InputError, match="Ingest what is new first"):
-            train(recipe(1, alone), lake, str(runs), run_id="nothing-new", origin=Origin(uri, refresh=True))
+            train(recipe(1), lake, str(runs), run_id="nothing-new", origin=Origin(uri, refresh=True))
         assert not (runs / "nothing-new").exists()
         append_news(lake)
-        still = recipe(1, alone, "optimizer.table_learning_rate=0", "optimizer.dense_learning_rate=0")
+        still = recipe(1, "optimizer.table_learning_rate=0", "optimizer.dense_learning_rate=0")
         refreshed = train(still, lake, str(runs), run_id="refreshed", origin=Origin(uri, refresh=True))
 
         # New for the two: the click that validated, and the one that tested; what came now tests and the one before it

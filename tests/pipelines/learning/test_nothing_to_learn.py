@@ -21,6 +21,6 @@ def test_users_of_one_event_teach_no_order(ray_session: None, tmp_path: Path) ->
     lake = Lake(str(tmp_path / "lake"))
     pairs = pl.DataFrame({"user_id": list("abcd"), "item_id": list("wxyz"), "timestamp": [START] * 4})
     append(lake, pairs)
-    recipe = load_recipe("sequence", ["model.embedding_dim=8", "training.num_workers=1", "training.epochs=2"])
+    recipe = load_recipe("sequence", ["model.embedding_dim=8"])
     with pytest.raises(InputError, match="no user has a training event that comes after another"):
         train(recipe, lake, str(tmp_path / "runs"))
