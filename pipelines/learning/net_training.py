@@ -49,6 +49,18 @@ class UnevenSplit(DataConfig):
         return shards
 
 
+class Trainer(TorchTrainer):
+    """A `TorchTrainer` without Ray's process that removes the placement group of a controller that died.
+
+    The group is no detached one, so Ray removes it with its controller anyway. The process asks the dashboard who is
+    alive, and on a machine without one every run waited 12 s at its end for it to give up.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        made = super()._create_default_callbacks()
+        return [callback for callback in made if type(callback).__name__ != "PlacementGroupCleanerCallback"]
+
+
 def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], source: Source | None = None) -> None:
     """Train the recipe's net on what was prepared and write the run's `export/`.
 
@@ -79,7 +91,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
         raise error_of(full, uri.rpartition("/")[2], recipe.optimizer, best, []) from error
 
 
-def _fit(trainer: TorchTrainer, recipe: Recipe, corpus: Corpus, uri: str) -> None:
+def _fit(trainer: Trainer, recipe: Recipe, corpus: Corpus, uri: str) -> None:
     """Run the workers to the end; what ends them early is raised as an error that says what to do."""
     drop_broken_snapshot(uri)
     complete_records(uri)
@@ -107,9 +119,9 @@ def _check_precision(recipe: Recipe, on_gpus: bool) -> None:
 
 def _trainer(
     loop: LoopConfig, examples: Dataset, uri: str, callbacks: Sequence[UserCallback], on_gpus: bool
-) -> TorchTrainer:
+) -> Trainer:
     training = loop.recipe.training
-    return TorchTrainer(
+    return Trainer(
         run_worker,
         train_loop_config={"loop": loop},
         datasets={DATASET: examples},
