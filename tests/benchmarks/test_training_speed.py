@@ -37,7 +37,7 @@ MIN_OF_MEMORY, MIN_OF_TWO_WORKERS = 0.9, 1.5
 def recipe(num_workers: int) -> Recipe:
     """Two epochs (the first one warms up) and no validation, so that samples/s are those of steps alone."""
     settings = {
-        "split.protocol": "none", "features.history_length": 50, "training.epochs": 2,
+        "split.protocol": "none", "features.history_length": 50, "training.epochs": 2, "training.min_steps": 0,
         "training.num_workers": num_workers, "training.cpus_per_worker": 1.0,
     }  # fmt: skip
     return load_recipe("two_tower", [f"{name}={value}" for name, value in settings.items()])
