@@ -19,7 +19,8 @@ _TRAINING = {"OMP_NUM_THREADS": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25"
 """One thread a worker keeps fractional CPUs honest. Ray Train takes one report a worker each time it polls; at its own
 2 s, epochs of a small log would wait for it.
 """
-_ONE_MACHINE = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
+_PRIVATE = "PRIVATE_RAY_SESSION"
+_ONE_MACHINE = {_PRIVATE: "1", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
 """Nobody takes a node away here, and a process that waits for it costs every run its start."""
 
 
@@ -52,6 +53,11 @@ def ray_session(num_cpus: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def is_private() -> bool:
+    """True in the driver and the workers of a session that `ray_session` started for itself: it has no dashboard."""
+    return _PRIVATE in ray.get_runtime_context().runtime_env.get("env_vars", {})
 
 
 def _worker_env(more: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:

@@ -12,6 +12,7 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from cluster.console import say
+from cluster.ray_session import is_private
 from models.contexts import ContextVocabulary
 from models.errors import ShoalError
 from pipelines.learning.data.corpus import Corpus
@@ -50,14 +51,16 @@ class UnevenSplit(DataConfig):
 
 
 class Trainer(TorchTrainer):
-    """A `TorchTrainer` without Ray's process that removes the placement group of a controller that died.
+    """A `TorchTrainer` that, in a private session, has no process to remove the placement group of a dead controller.
 
-    The group is no detached one, so Ray removes it with its controller anyway. The process asks the dashboard who is
-    alive, and on a machine without one every run waited 12 s at its end for it to give up.
+    That process asks the dashboard who is alive. There is none here, so it could remove nothing, and every run waited
+    12 s at its end for it to give up; the group is gone with the session at the latest.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
         made = super()._create_default_callbacks()
+        if not is_private():
+            return list(made)
         return [callback for callback in made if type(callback).__name__ != "PlacementGroupCleanerCallback"]
 
 

@@ -11,7 +11,7 @@ from pipelines.learning.data.windows import training_sequences
 
 
 def any_targets(encoded: Dataset) -> bool:
-    """True when some user has a training event with a known one before it. Looks no further than the first block."""
+    """True when some user has a training event with a known one before it. Stops at the first such block."""
     return any(ray.get(_has_targets.remote(block)) for block in encoded.to_arrow_refs())
 
 

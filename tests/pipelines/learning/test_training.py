@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,6 @@ from pipelines.evaluation.cases import EvaluationCase, evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle, evaluate_popularity
 from pipelines.learning.data.sequences import sequences
 from pipelines.learning.data.split import TEST, Split
-from pipelines.learning.engine import table_memory
-from pipelines.learning.engine.table_memory import Memory
 from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.trainer import TrainedRun, train
 from pipelines.recipes import Recipe, load_recipe
@@ -105,12 +104,10 @@ def test_the_run_folder_says_what_was_done(trained: TrainedRun) -> None:
     assert "item_table table_wise/fused" in (Path(trained.uri) / "sharding.txt").read_text()
 
 
-def test_tables_that_do_not_fit_are_refused_before_a_worker_starts(
-    ray_session: None, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(table_memory, "_memory", lambda training, on_gpus: Memory(1_000, "in this test"))
-    with pytest.raises(ConfigError, match="The largest is word_table: 8,192 rows × 16"):
-        run(lake, "too large")
+def test_tables_that_do_not_fit_are_refused_before_a_worker_starts(ray_session: None, lake: Lake) -> None:
+    words = replace(recipe().features, word_buckets=2**31)  # 137 GB for each of two workers
+    with pytest.raises(ConfigError, match=r"Ray's nodes\. The largest is word_table: 2,147,483,648 rows"):
+        train(replace(recipe(), features=words), lake, str(Path(lake.uri).parent / "runs"), run_id="too large")
     assert not (Path(lake.uri).parent / "runs" / "too large" / "checkpoints").exists()
 
 

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from pipelines.evaluation.evaluation import Evaluation
 from pipelines.publication.gate import judge, unjudged
 from tests.pipelines.evaluation.measured_pairs import evaluated
 
@@ -56,14 +57,19 @@ def test_the_reason_names_metric_values_and_interval() -> None:
     )
 
 
+def refusal(evaluation: Evaluation) -> str:
+    verdict = judge(evaluation)
+    assert not verdict.passed
+    return verdict.reason
+
+
 def test_fewer_hits_beyond_chance_hold_a_better_ndcg_back() -> None:
     hits = {"model": np.where(np.arange(NUM) < 20, 0.0, 1.0)}
-    verdict = judge(evaluated(hits=hits, model=level(0.3), popularity=level(0.1), champion=level(0.2)))
-    assert not verdict.passed
+    reason = refusal(evaluated(hits=hits, model=level(0.3), popularity=level(0.1), champion=level(0.2)))
     assert re.fullmatch(
         r"hit_rate@10 of all 200 cases is 0\.9000 against champion's 1\.0000 "
         r"\(difference -0\.1000, 95% interval -0\.\d{4} to -0\.\d{4}\): worse, beyond chance",
-        verdict.reason,
+        reason,
     )
 
 
@@ -75,12 +81,11 @@ def test_fewer_hits_within_chance_pass() -> None:
 def test_a_slice_that_loses_holds_a_better_model_back() -> None:
     model = np.where(FIRST_HALF, USERS - 0.1, USERS + 0.3)
     slices = {"users: cold": FIRST_HALF, "users: hot": ~FIRST_HALF}
-    verdict = judge(evaluated(slices, model=model, popularity=level(-1), champion=USERS))
-    assert not verdict.passed
+    reason = refusal(evaluated(slices, model=model, popularity=level(-1), champion=USERS))
     assert re.fullmatch(
         r"ndcg@10 of the 100 cases in slice `users: cold` is 0\.\d{4} against champion's 0\.\d{4} "
         r"\(difference -0\.1000, 95% interval -0\.1000 to -0\.1000\): worse beyond chance",
-        verdict.reason,
+        reason,
     )
 
 
