@@ -74,7 +74,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
     objective, on_gpus = make_objective(recipe.model, known), _on_gpus(recipe)
     _check_precision(recipe, on_gpus)
     check_tables(recipe, objective, on_gpus)
-    task, arguments = objective.expansion()
+    task, arguments = objective.stream()
     stream = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     warm_start = ""
     if source is not None and not epochs_whole(uri):

@@ -16,7 +16,8 @@ from models.errors import InputError
 from models.model_config import RankerConfig, SequenceConfig, TableSizes
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.encoding import encoded_sequences, in_order, order_of
-from pipelines.learning.data.examples import Block, Order, examples_of, expand
+from pipelines.learning.data.example_pool import expand
+from pipelines.learning.data.examples import Block, Order, examples_of
 from pipelines.learning.data.split import VALIDATION
 from pipelines.learning.data.targets import any_targets
 from pipelines.learning.impressions.ranking import held_out_impressions, prepare_ranking

@@ -64,7 +64,7 @@ def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
     rows = table_sizes(recipe, corpus)
     known = Known(rows, corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order)
     objective = make_objective(recipe.model, known)
-    task, arguments = objective.expansion()
+    task, arguments = objective.stream()
     encoded = encoded_sequences(recipe, corpus).map_batches(
         task, batch_format="numpy", batch_size=None, fn_kwargs=arguments
     )

@@ -22,6 +22,7 @@ from models.errors import BundleError
 from models.seeds import derive_seed, generator
 from pipelines.learning.engine import checkpoint
 from pipelines.learning.engine.agreement import Agreement, AllStop
+from pipelines.learning.engine.ahead import ahead
 from pipelines.learning.engine.checkpoint import Progress
 from pipelines.learning.engine.checkpoint_folders import checkpoint_at, checkpoint_name, epochs_whole
 from pipelines.learning.engine.checkpoint_writing import write_checkpoint
@@ -159,30 +160,25 @@ class _Worker:
     def _inputs(self, epoch: int) -> Iterator[Step]:
         """Steps of this worker's stream, as many as every other's."""
         rng = generator(self._recipe.seed, "negatives", epoch, self._rank)
-        for batch, weight in self._in_step(self._batches(epoch)):
-            inputs = self._config.objective.inputs(batch, rng)
-            yield Step(inputs.features, inputs.tensors, weight, first_users(batch))
+        steps = ahead(self._step(batch, rng) for batch in self._batches(epoch))
+        while True:
+            step = next(steps, None)
+            # Look-ups are collective, so every worker takes as many steps as the one with the most batches. A worker
+            # that has a reason to stop tells the others here, at no price of its own.
+            if not self._agreement.anyone(step is not None):
+                return
+            yield step or self._step(self._config.objective.blank(), rng, weight=0.0)
+
+    def _step(self, batch: Sized, rng: np.random.Generator, weight: float = 1.0) -> Step:
+        inputs = self._config.objective.inputs(batch, rng)
+        return Step(inputs.features, inputs.tensors, weight, first_users(batch))
 
     def _batches(self, epoch: int) -> Iterator[Sized]:
-        stream = ray.train.get_dataset_shard(DATASET).iter_batches(
-            batch_size=None, batch_format="numpy", prefetch_batches=2
-        )
+        stream = ray.train.get_dataset_shard(DATASET).iter_batches(batch_size=None, batch_format="numpy")
         training = self._recipe.training
         scope = (epoch, self._rank)
         batching = Batching(training.batch_size, training.shuffle_buffer, self._recipe.seed, scope)
         return self._config.objective.batches(stream, batching)
-
-    def _in_step(self, batches: Iterator[Sized]) -> Iterator[tuple[Sized, float]]:
-        """Batches with weight 1; once this worker has none left, an empty-handed one of weight 0 until all are done.
-
-        Look-ups are collective, so every worker takes as many steps as the one with the most batches. A worker that
-        has a reason to stop tells the others here, at no price of its own.
-        """
-        while True:
-            batch = next(batches, None)
-            if not self._agreement.anyone(batch is not None):
-                return
-            yield (batch, 1.0) if batch is not None else (self._config.objective.blank(), 0.0)
 
     def _steps_per_epoch(self) -> float:
         """As many as the epochs before had, or an estimate before the first has ended."""

@@ -1,6 +1,6 @@
 """Ranker examples from encoded impressions, expanded on the fly: the user as of just before each exposure.
 
-Like `examples.py`, no table of examples × history exists anywhere.
+Like `example_pool.py`, no table of examples × history exists anywhere.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pipelines.learning.data.examples import Block, a_few_users_at_a_time
+from pipelines.learning.data.example_pool import a_few_users_at_a_time
+from pipelines.learning.data.examples import Block
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.impressions import TARGETS
 
@@ -31,7 +32,7 @@ _DTYPES = {
 def expand_impressions(block: Block, history_length: int, part: int = TRAIN) -> dict[str, NDArray[Any]]:
     """Impressions of one part, user by user in the order they were shown.
 
-    `user, country, history, now_us, item` as in `examples.expand`, the history being the events strictly before the
+    `user, country, history, now_us, item` as in `example_pool.expand`, the history being the events strictly before the
     exposure; `position` (0 is the top), `targets` [num, num_heads] (NaN: no label) and, when there are fields,
     `context` [num, num_fields]. A block without users has no columns.
     """

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipelines.learning.data.examples import Block, Examples, Expansion, examples_of, expanded, shuffled_batches
+from pipelines.learning.data.example_pool import ExamplePool, expanded, training_users
+from pipelines.learning.data.examples import Block, Examples, Expansion, examples_of
+from pipelines.learning.data.shuffling import Pool, shuffled_batches
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.objectives.objective import Batching, Known
 
@@ -21,10 +23,14 @@ class ExampleStream:
         """One example an event."""
         return expanded, {"history_length": self._known.spec.history_length, "order": self._known.order, "part": part}
 
+    def stream(self) -> Expansion:
+        """Whole sequences: a history is cut when its batch is, and never travels."""
+        return training_users, {}
+
     def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Examples]:
         """Shuffled within a buffer; every example once."""
         return shuffled_batches(
-            map(examples_of, blocks), batching.batch_size, batching.shuffle_buffer, batching.seed, *batching.scope
+            map(self._pool, blocks), batching.batch_size, batching.shuffle_buffer, batching.seed, *batching.scope
         )
 
     def blank(self) -> Examples:
@@ -32,3 +38,7 @@ class ExampleStream:
         zero = np.zeros(1, np.int64)
         history = np.full((1, self._known.spec.history_length), -1)
         return examples_of({"user": zero, "country": zero, "now_us": zero, "item": zero, "history": history})
+
+    def _pool(self, block: Block) -> Pool:
+        """The examples of a block that `stream` made."""
+        return ExamplePool.of(block, self._known.spec.history_length, TRAIN, self._known.order)

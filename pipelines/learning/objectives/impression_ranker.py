@@ -13,7 +13,7 @@ from models.features import context_features, dense_features, item_side, user_fe
 from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_tables
-from pipelines.learning.data.examples import Examples, Expansion
+from pipelines.learning.data.examples import Block, Examples, Expansion, examples_of
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.examples import expanded_impressions
 from pipelines.learning.objectives.example_stream import ExampleStream
@@ -46,6 +46,10 @@ class ImpressionRankerObjective(ExampleStream):
     def expansion(self, part: int = TRAIN) -> Expansion:
         """One example an impression."""
         return expanded_impressions, {"history_length": self._known.spec.history_length, "part": part}
+
+    def stream(self) -> Expansion:
+        """The same: what a ranker sees of a user is small beside what it sees of the impression."""
+        return self.expansion()
 
     def blank(self) -> Examples:
         """One impression without a label."""
@@ -81,6 +85,9 @@ class ImpressionRankerObjective(ExampleStream):
         scores = np.full(len(labels), placed.mean() if len(placed) else 0.5)
         scores[known] = placed
         return scores
+
+    def _pool(self, block: Block) -> Examples:
+        return examples_of(block)
 
     def _inputs(self, batch: Examples, positions: NDArray[np.int64]) -> Inputs:
         looked_up = {**user_features(batch.users, self._recent), **item_side("item", self._features, batch.items)}

@@ -90,10 +90,13 @@ class Objective(Protocol):
         """The net; its `tables` are what is sharded."""
 
     def expansion(self, part: int = TRAIN) -> Expansion:
-        """What turns encoded sequences into the examples of a part: those to train on stream to the workers."""
+        """What turns encoded sequences into the examples of a part, for a file."""
+
+    def stream(self) -> Expansion:
+        """What turns encoded sequences into the blocks that stream to the workers."""
 
     def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Sized]:
-        """Shuffled batches of a worker's stream, everything in it once."""
+        """Shuffled batches of a worker's stream of such blocks, everything in it once."""
 
     def blank(self) -> Sized:
         """The smallest batch, for a worker that has none left while others do."""

@@ -16,7 +16,8 @@ from models.nets.sampled_losses import gbce, shared_softmax
 from models.nets.sequence import KEYS, NEGATIVE, WINDOW, Packing, Sequence, item_table
 from models.packing import pack
 from models.ragged import Jagged
-from pipelines.learning.data.examples import Block, Expansion, expanded
+from pipelines.learning.data.example_pool import expanded
+from pipelines.learning.data.examples import Block, Expansion
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.data.windows import Windows, training_sequences, window_batches
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
@@ -46,10 +47,14 @@ class SequenceObjective:
         return Sequence(tables, self._config, self._length)
 
     def expansion(self, part: int = TRAIN) -> Expansion:
-        """Whole training sequences, whose windows are cut by the worker, anew each epoch; held out is one an event."""
+        """Whole training sequences; held out is one an event."""
         if part == TRAIN:
-            return training_sequences, {}
+            return self.stream()
         return expanded, {"history_length": self._length, "order": self._known.order, "part": part}
+
+    def stream(self) -> Expansion:
+        """Whole training sequences, whose windows are cut by the worker, anew each epoch."""
+        return training_sequences, {}
 
     def batches(self, blocks: Iterator[Block], batching: Batching) -> Iterator[Windows]:
         """Windows of about `batch_size` targets in all."""

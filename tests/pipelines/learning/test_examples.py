@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.features import no_profiles
-from pipelines.learning.data.examples import Examples, Order, examples_of, expand, expanded, shuffled_batches
+from pipelines.learning.data.example_pool import ExamplePool, expand, expanded
+from pipelines.learning.data.examples import Examples, Order, columns_of, examples_of
+from pipelines.learning.data.shuffling import shuffled_batches
 from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION
 
 Sequence = list[tuple[int, int]]
@@ -136,3 +138,19 @@ def test_a_seed_repeats_the_order_and_another_does_not() -> None:
     assert [b.items.tolist() for b in batches([50, 50], 10, 64, seed=1)] == order
     assert [b.items.tolist() for b in batches([50, 50], 10, 64, seed=2)] != order
     assert order != [list(range(n, n + 10)) for n in range(0, 100, 10)]
+
+
+@given(sequences, st.sampled_from(["time", "given", "none"]), st.integers(1, 5), st.integers(0, 3))
+def test_examples_that_are_made_when_drawn_are_all_of_them(
+    users: list[Sequence], order: Order, batch_size: int, seed: int
+) -> None:
+    pools = [ExamplePool.of(block([user]), 4, TRAIN, order) for user in users]
+    drawn = [examples_of(expand(block([user]), 4, TRAIN, order)) for user in users]
+    made = list(shuffled_batches(iter(pools), batch_size, 5, seed, "epoch"))
+    assert sorted(rows(made)) == sorted(rows(drawn))
+
+
+def rows(parts: list[Examples]) -> list[str]:
+    """Each example as text."""
+    one = np.asarray([[0]])
+    return [repr(columns_of(part.take(one[0] + at))) for part in parts for at in range(len(part))]

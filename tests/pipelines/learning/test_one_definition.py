@@ -16,7 +16,8 @@ from models.recommender import Recommender
 from models.user_state import HistoryEvent, UserState
 from models.vocabulary import Vocabulary
 from pipelines.learning.data.encoding import encode
-from pipelines.learning.data.examples import examples_of, expand
+from pipelines.learning.data.example_pool import expand
+from pipelines.learning.data.examples import examples_of
 from pipelines.learning.data.sequences import build
 from pipelines.learning.data.split import Split
 from tests.models.tiny_bundle import ITEMS, SPEC, USERS, write_bundle

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.features import FeatureSpec
 from models.vocabulary import Vocabulary
 from pipelines.learning.data.encoding import encode
-from pipelines.learning.data.examples import expand
+from pipelines.learning.data.example_pool import expand
 from pipelines.learning.data.sequences import build
 from pipelines.learning.data.split import Split
 from pipelines.learning.data.windows import training_sequences
