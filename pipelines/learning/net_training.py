@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import ray
 import ray.train
 from ray.data import Dataset
-from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from cluster.console import say
@@ -27,6 +28,7 @@ from pipelines.learning.engine.checkpoint_folders import (
 from pipelines.learning.engine.loop import DATASET, LoopConfig, run_worker
 from pipelines.learning.engine.stopping import DiskFull, causes, error_of, no_room
 from pipelines.learning.engine.table_memory import check_tables
+from pipelines.learning.engine.uneven_split import UnevenSplit
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.runs.epoch_log import EpochLog, complete_records
@@ -34,20 +36,6 @@ from pipelines.learning.runs.export import export_net
 from pipelines.learning.warm.source import Source
 from pipelines.learning.warm.warm_start import Vocabularies, write_warm_start
 from pipelines.recipes import Recipe
-
-
-class UnevenSplit(DataConfig):
-    """Streams each example to exactly one worker. Ray Train's own split makes the parts equal by dropping rows."""
-
-    def configure(self, datasets: dict[str, Dataset], world_size: int, *_: Any, **__: Any) -> list[dict[str, Any]]:
-        """One iterator a worker; blocks keep their order so that a seed repeats a run."""
-        shards: list[dict[str, Any]] = [{} for _ in range(world_size)]
-        for name, dataset in datasets.items():
-            stream = dataset.copy(dataset)
-            stream.context.execution_options.preserve_order = True
-            for shard, part in zip(shards, stream.streaming_split(world_size, equal=False), strict=True):
-                shard[name] = part
-        return shards
 
 
 class Trainer(TorchTrainer):
@@ -125,8 +113,8 @@ def _trainer(
 ) -> Trainer:
     training = loop.recipe.training
     return Trainer(
-        run_worker,
-        train_loop_config={"loop": loop},
+        # Bound rather than given as the loop's config: only the workers then load nets, and not Ray Train's controller.
+        partial(run_worker, loop),
         datasets={DATASET: examples},
         dataset_config=UnevenSplit(),
         # On GPUs the counts of steps and examples still travel as CPU tensors, which NCCL cannot take.

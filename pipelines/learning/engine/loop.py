@@ -54,9 +54,9 @@ class LoopConfig:
     warm_start_uri: str = ""
 
 
-def run_worker(config: dict[str, Any]) -> Stopped | None:
+def run_worker(config: LoopConfig) -> Stopped | None:
     """Entry of a Ray Train worker; returns why it stopped when the run must not be tried again as it is."""
-    worker = _Worker(config["loop"])
+    worker = _Worker(config)
     worker.restore()
     return worker.train()
 
