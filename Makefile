@@ -30,7 +30,7 @@ serve: install
 	$(RUN) -m serve_apps.serve
 
 test: install services
-	$(RUN) -m pytest tests --ignore=tests/benchmarks
+	$(RUN) -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadgroup
 
 test-fast: install
 	$(RUN) -m pytest tests --ignore=tests/benchmarks -m "not slow"

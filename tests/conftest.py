@@ -19,6 +19,13 @@ _ROOT = Path(__file__).resolve().parent.parent
 _BUCKET = "shoal-test"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (`-n 2`), a file's tests stay together, and all that need Ray: there is one Ray, not two."""
+    on_ray = {item.path for item in items if "ray_session" in getattr(item, "fixturenames", ())}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def ray_session(s3_endpoint: str) -> Iterator[None]:
     """The one Ray of the session. Its workers inherit the environment of its start, so the S3 endpoint comes first."""
