@@ -14,7 +14,7 @@ from ray.data import Dataset
 from models.contexts import parse_context
 from models.errors import InputError
 from models.vocabulary import Vocabulary
-from pipelines.learning.data.split import TRAIN
+from pipelines.learning.data.split import TRAIN, VALIDATION
 from pipelines.learning.impressions.impressions import TARGETS
 
 _SCHEMA = pa.schema([("kind", pa.string()), ("field", pa.string()), ("value", pa.string()), ("count", pa.int64())])
@@ -22,7 +22,8 @@ _SCHEMA = pa.schema([("kind", pa.string()), ("field", pa.string()), ("value", pa
 
 @dataclass(frozen=True, slots=True)
 class ImpressionTally:
-    """Of the training part, but for the last three: of the whole log.
+    """Of the training part, but for the last three: of the whole log. `contexts` and `labels` count what a run before
+    was trained on, too; `num_impressions` are those to train on now.
 
     `contexts`: exposures by (field, value). `labels`: impressions by head that were clicked, bought, rated, and viewed
     without a click: where each view is a click, views teach nothing more.
@@ -63,12 +64,12 @@ def tally_block(block: pa.Table, items: ray.ObjectRef) -> pa.Table:
     """Counts of one block, by kind."""
     frame = pl.DataFrame(block)
     shown = frame.select("item_ids", "labels", *TARGETS).explode("item_ids", "labels", *TARGETS)
-    trained = shown.drop_nulls("item_ids").filter(pl.col("labels") == TRAIN)
+    known = shown.drop_nulls("item_ids").filter(pl.col("labels") < VALIDATION)
     rows = ray.get(items).lookup(shown["item_ids"].drop_nulls().to_arrow())
-    labels = {"click": trained["click"], "purchase": trained["purchase"]}
-    labels |= {"view": trained["view"] & ~trained["click"], "rating": trained["rating"].is_not_null()}
+    labels = {"click": known["click"], "purchase": known["purchase"]}
+    labels |= {"view": known["view"] & ~known["click"], "rating": known["rating"].is_not_null()}
     counts = {
-        "impressions": len(trained),
+        "impressions": int((known["labels"] == TRAIN).sum()),
         "unmatched": int(frame["num_unmatched"].sum()),
         "unknown items": int((rows < 0).sum()),
         **{f"label {name}": int(found.sum()) for name, found in labels.items()},
@@ -93,6 +94,6 @@ def _texts(frame: pl.DataFrame) -> Iterator[tuple[str | None, int]]:
     exposures = exposures.drop_nulls("num_items").with_row_index("exposure")
     labels = frame.select(pl.col("labels").explode()).drop_nulls()["labels"]
     owner = exposures.select(pl.col("exposure").repeat_by("num_items").explode())["exposure"]
-    trained = pl.DataFrame({"exposure": owner, "label": labels}).filter(pl.col("label") == TRAIN)["exposure"].unique()
-    kept = exposures.filter(pl.col("exposure").is_in(trained.implode()))
+    known = pl.DataFrame({"exposure": owner, "label": labels}).filter(pl.col("label") < VALIDATION)["exposure"].unique()
+    kept = exposures.filter(pl.col("exposure").is_in(known.implode()))
     return kept.group_by("contexts").len().iter_rows()

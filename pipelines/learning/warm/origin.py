@@ -19,7 +19,7 @@ from pipelines.learning.data.corpus import Corpus, split_of
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.runs.run_folder import read_json
 from pipelines.learning.scaling import as_before
-from pipelines.learning.warm.refresh import fresh_events, refresh_split
+from pipelines.learning.warm.refresh import fresh_events, fresh_recommendations, refresh_split
 from pipelines.learning.warm.source import Source
 from pipelines.learning.warm.warm_start import tally
 from pipelines.recipes import Recipe
@@ -73,10 +73,9 @@ def refreshed(corpus: Corpus, recipe: Recipe, lake: Lake, source: Source) -> Cor
     if source.data["lake"] != lake.uri:
         raise ConfigError(f"{source.uri} was trained on lake {source.data['lake']}, and this one is {lake.uri}.")
     versions = source.data["versions"]
-    fresh = fresh_events(lake, versions)
-    return replace(
-        corpus, split=refresh_split(corpus.split, split_of(source.recipe.split, lake.pinned(versions)), fresh)
-    )
+    earlier = split_of(source.recipe.split, lake.pinned(versions))
+    fresh, shown = fresh_events(lake, versions), fresh_recommendations(lake, versions)
+    return replace(corpus, split=refresh_split(corpus.split, earlier, fresh, shown))
 
 
 def with_training_events(encoded: Dataset) -> tuple[Dataset, int]:

@@ -23,20 +23,25 @@ from pipelines.learning.runs.run_folder import FINISHED, read_json
 from pipelines.learning.scaling import as_before
 from pipelines.recipes import Recipe, from_dict
 
-_COLUMNS = ["user_id", "item_id", "timestamp"]
+_EVENT = ["user_id", "item_id", "timestamp"]
+_SHOWN = ["user_id", "recommendation_id"]
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshSplit(Split):
     """The split as of now, in which a pair of user and item that was trained on before is CONTEXT.
 
-    So it is neither trained on again, nor does it validate: a refitted run has seen what had validated it.
+    So it is neither trained on again, nor does it validate: a refitted run has seen what had validated it. Likewise the
+    items of a recommendation that was trained on, though they be answered since.
 
     What was trained on is what `earlier` trains on when it is shown only the events that are not among `fresh`, hashes
     of new events. So what it had held out, and is held out no longer, is trained on too.
+
+    `fresh_shown`: hashes of the recommendations that were shown since.
     """
 
     fresh: pl.Series | None = None
+    fresh_shown: pl.Series | None = None
     earlier: Split | None = None
 
     def label(self, events: pl.DataFrame) -> pl.DataFrame:
@@ -51,34 +56,58 @@ class RefreshSplit(Split):
         context = pl.when(again).then(pl.lit(CONTEXT, pl.Int8)).otherwise("label").alias("label")
         return marked.with_columns(context).drop("_trained")
 
+    def label_impressions(self, shown: pl.DataFrame) -> pl.DataFrame:
+        """As `Split.label_impressions`."""
+        assert self.fresh_shown is not None
+        assert self.earlier is not None
+        before = self.earlier.label_impressions(shown)["label"]
+        old = ~pl.struct(_SHOWN).hash(seed=1).is_in(self.fresh_shown.implode())
+        again = old & (before == TRAIN) & pl.col("label").is_in([TRAIN, VALIDATION])
+        context = pl.when(again).then(pl.lit(CONTEXT, pl.Int8)).otherwise("label").alias("label")
+        return Split.label_impressions(self, shown).with_columns(context)
 
-def refresh_split(now: Split, earlier: Split, fresh: pl.Series) -> RefreshSplit:
+
+def refresh_split(now: Split, earlier: Split, fresh: pl.Series, fresh_shown: pl.Series | None = None) -> RefreshSplit:
     """`now` for a run that goes on from one whose split was `earlier`."""
-    return RefreshSplit(**{f.name: getattr(now, f.name) for f in fields(Split)}, fresh=fresh, earlier=earlier)
+    same = {f.name: getattr(now, f.name) for f in fields(Split)}
+    nothing = pl.Series([], dtype=pl.UInt64)
+    return RefreshSplit(
+        **same, fresh=fresh, fresh_shown=nothing if fresh_shown is None else fresh_shown, earlier=earlier
+    )
 
 
 def fresh_events(lake: Lake, versions: dict[str, int]) -> pl.Series:
     """Hashes of the events that a pinned lake has and had not at `versions`; `InputError` when there is none."""
-    table = Table.INTERACTIONS
-    uri = lake.table_uri(table)
-    now = {part.path: part for part in lake.parts(table)}
-    then = {part.path: part for part in lake.pinned(versions).parts(table)}
-    added = [part for path, part in now.items() if path not in then]
-    gone = [part for path, part in then.items() if path not in now]
-    fresh = _hashes(uri, added)
-    if gone and len(fresh):
-        try:
-            fresh = fresh.filter(~fresh.is_in(_hashes(uri, gone).implode()))
-        except FileNotFoundError as error:
-            raise ConfigError(
-                f"the events of version {versions[table.value]} were rewritten and their old files vacuumed, so what "
-                "is new cannot be told. Train in full: leave out --since"
-            ) from error
+    fresh = _fresh(lake, Table.INTERACTIONS, versions, _EVENT)
     if not len(fresh):
         raise InputError(
-            f"the lake has no event that version {versions[table.value]} of its interactions had not. Ingest what is "
-            "new first (shoal ingest), or leave out --since"
+            f"the lake has no event that version {versions[Table.INTERACTIONS.value]} of its interactions had not. "
+            "Ingest what is new first (shoal ingest), or leave out --since"
         )
+    return fresh
+
+
+def fresh_recommendations(lake: Lake, versions: dict[str, int]) -> pl.Series:
+    """Hashes of the recommendations that a pinned lake knows the exposure of and did not at `versions`."""
+    return _fresh(lake, Table.EXPOSURES, versions, _SHOWN)
+
+
+def _fresh(lake: Lake, table: Table, versions: dict[str, int], columns: list[str]) -> pl.Series:
+    """Hashes of the rows of files that are new, less those of files that are gone since."""
+    uri, then = lake.table_uri(table), lake.pinned(versions)
+    now_by_path = {part.path: part for part in lake.parts(table)}
+    then_by_path = {part.path: part for part in then.parts(table)}
+    added = [part for path, part in now_by_path.items() if path not in then_by_path]
+    gone = [part for path, part in then_by_path.items() if path not in now_by_path]
+    fresh = _hashes(uri, added, columns)
+    if gone and len(fresh):
+        try:
+            fresh = fresh.filter(~fresh.is_in(_hashes(uri, gone, columns).implode()))
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"the {table.value} of version {versions[table.value]} were rewritten and their old files vacuumed, so "
+                "what is new cannot be told. Train in full: leave out --since"
+            ) from error
     return fresh
 
 
@@ -119,17 +148,19 @@ def _made_alike(before: Recipe, recipe: Recipe) -> bool:
     return (before.name, before.model, split) == (now.name, now.model, now.split)
 
 
-def _hashes(table_uri: str, parts: list[Part]) -> pl.Series:
-    read = [_hashed(pl.DataFrame(read_part(table_uri, part.path, _COLUMNS))) for part in parts]
+def _hashes(table_uri: str, parts: list[Part], columns: list[str]) -> pl.Series:
+    read = [_hashed(pl.DataFrame(read_part(table_uri, part.path, columns))) for part in parts]
     return pl.concat(read) if read else pl.Series([], dtype=pl.UInt64)
 
 
-def _hashed(events: pl.DataFrame) -> pl.Series:
+def _hashed(rows: pl.DataFrame) -> pl.Series:
+    rows = rows.with_columns(pl.col(name).cast(pl.String) for name in rows.columns if name != "timestamp")
+    if "timestamp" not in rows.columns:
+        return rows.select(pl.struct(_SHOWN).hash(seed=1).alias("key"))["key"]
     moment = pl.col("timestamp").dt.timestamp("us").fill_null(0).alias("timestamp_us")
-    ids = pl.col("user_id", "item_id").cast(pl.String)
-    return events.with_columns(ids, moment).select(_key(pl.col("timestamp_us")).alias("key"))["key"]
+    return rows.select(_key(moment).alias("key"))["key"]
 
 
-def _key(moment: Any) -> Any:
+def _key(moment: pl.Expr) -> pl.Expr:
     """An event by user, item and moment (µs), as 64 bits."""
     return pl.struct("user_id", "item_id", moment).hash(seed=1)

@@ -16,11 +16,14 @@ from hypothesis import strategies as st
 from cluster.lake import Lake
 from models.errors import ConfigError, InputError, NotFoundError
 from models.events import INTERACTIONS, EventType
+from models.exposures import EXPOSURES
 from models.tables import Table
-from pipelines.learning.data.split import TRAIN, VALIDATION, Split
+from pipelines.learning.data.split import CONTEXT, TRAIN, VALIDATION, Split
+from pipelines.learning.impressions.impressions import build
 from pipelines.learning.runs.run_folder import FINISHED, write_json
-from pipelines.learning.warm.refresh import RefreshSplit, fresh_events, last_run, refresh_split
+from pipelines.learning.warm.refresh import RefreshSplit, fresh_events, fresh_recommendations, last_run, refresh_split
 from pipelines.recipes import load_recipe, to_dict
+from tests.pipelines.learning.impression_log import START_US, event, exposure, log
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -78,6 +81,28 @@ def test_what_a_refitted_run_has_learned_does_not_validate() -> None:
     labelled = split.label(frame([*old, ("u", "e", 9)]))
     assert pairs(labelled, VALIDATION) == {("u", "d")}  # v's c was trained on; nothing of v is new
     assert not pairs(labelled)
+
+
+def test_a_recommendation_is_trained_on_once_though_it_be_answered_later() -> None:
+    old = [exposure("u", "r1", 0, "ab"), event("u", "a", 1, answers="r1")]
+    new = [event("u", "b", 9, answers="r1"), exposure("u", "r2", 10, "cd"), event("u", "d", 11, answers="r2")]
+    keys = pl.DataFrame({"user_id": ["u"], "recommendation_id": ["r2"]})
+    shown = keys.select(pl.struct("user_id", "recommendation_id").hash(seed=1).alias("key"))["key"]
+    split = refresh_split(Split("none"), Split("none"), hashes([("u", "d", START_US + 11_000_000)]), shown)
+    (labels,) = build(log(*old, *new), split)["labels"].to_pylist()
+    assert labels == [CONTEXT, CONTEXT, TRAIN, TRAIN]
+
+
+def test_recommendations_are_fresh_by_their_files(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    versions = lake.pinned().versions
+    exposures = log(exposure("u", "r1", 0, "ab"), exposure("u", "r2", 1, "ab"))
+    columns = {name: exposures[name] for name in EXPOSURES.names if name in exposures.column_names}
+    day = pa.array([START.date()] * 2)
+    others = {"date": day, "variant": pa.array(["a"] * 2), "propensity": pa.array([1.0] * 2, pa.float32())}
+    lake.append(Table.EXPOSURES, pa.table({**columns, **others}))
+    assert len(fresh_recommendations(lake.pinned(), versions)) == 2
+    assert not len(fresh_recommendations(lake.pinned(), lake.pinned().versions))
 
 
 def append(lake: Lake, user: str, items: str, days: int = 0) -> dict[str, int]:
