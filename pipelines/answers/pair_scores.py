@@ -18,7 +18,7 @@ from models.recommender import Recommender
 from models.user_state import UserState
 from pipelines.answers.bundle import recommender_at
 from pipelines.answers.parquet_out import write_parquet
-from pipelines.answers.states import states
+from pipelines.answers.states import states, without_events
 from pipelines.learning.data.sequences import sequences
 
 PART_ROWS = 2_000_000
@@ -59,10 +59,11 @@ def _score(recommender: Recommender, lake: Lake, pairs: pa.Table) -> pa.Table:
     wanted = frame.group_by("user_id", maintain_order=True).agg("item_id", "at")
     now = datetime.now(UTC)
     known = {user.user_id: user for user in _histories(lake, set(wanted["user_id"]), now)}
+    known |= {user.user_id: user for user in without_events(lake, set(wanted["user_id"]) - known.keys(), now)}
     scores = np.full(len(pairs), np.nan, np.float32)
     for start in range(0, len(wanted), _USERS):
         part = wanted[start : start + _USERS]
-        users = [known.get(user_id) or UserState(user_id, now) for user_id in part["user_id"]]
+        users = [known[user_id] for user_id in part["user_id"]]
         found = recommender.score_pairs(users, part["item_id"].to_list())
         for user, item_ids, at, values in zip(users, part["item_id"], part["at"], found, strict=True):
             signal = recommender.has_signal(user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from models.recommender import NUM_CANDIDATES, Recommender
 from models.user_state import UserState
 from pipelines.answers.bundle import recommender_at
 from pipelines.answers.parquet_out import write_parquet
-from pipelines.answers.states import states
+from pipelines.answers.states import states, without_events
 from pipelines.learning.data.sequences import sequences
 
 _BLOCK_USERS = 1_024
@@ -33,7 +34,7 @@ def recommend_all(
 ) -> int:
     """Write `k` items for each user (all of the lake's, or those of `users`); returns the number of rows.
 
-    A user that the lake does not know gets the popular items.
+    Users without events are answered by their profiles, and those without either get the popular items.
     """
     wanted = None if users is None else set(users)
     log = sequences(lake, seed=0, users=wanted)
@@ -44,7 +45,7 @@ def recommend_all(
         fn_kwargs={"registry_uri": registry_uri, "version": version, "k": k, "exclude_seen": exclude_seen},
     )
     blocks = answered.iter_batches(batch_size=None, batch_format="pyarrow")
-    return write_parquet(_with_strangers(blocks, registry_uri, version, wanted, k), RECOMMENDATIONS, out)
+    return write_parquet(_with_strangers(blocks, lake, registry_uri, version, wanted, k), RECOMMENDATIONS, out)
 
 
 def answer_block(block: pa.Table, registry_uri: str, version: str, k: int, exclude_seen: bool) -> pa.Table:
@@ -84,9 +85,9 @@ def read_users(source: str) -> list[str] | None:
 
 
 def _with_strangers(
-    blocks: Iterator[pa.Table], registry_uri: str, version: str, wanted: set[str] | None, k: int
+    blocks: Iterator[pa.Table], lake: Lake, registry_uri: str, version: str, wanted: set[str] | None, k: int
 ) -> Iterator[pa.Table]:
-    """All blocks, then popular items for the wanted users that no block answered."""
+    """All blocks, then the wanted users that no block answered."""
     left = set(wanted or ())
     with progress() as bar:
         task = bar.add_task("recommend: rows written", total=None if wanted is None else len(wanted) * k)
@@ -94,9 +95,9 @@ def _with_strangers(
             left.difference_update(block["user_id"].to_pylist())
             bar.advance(task, len(block))
             yield block
-        strangers = [UserState(user_id, datetime.now(UTC)) for user_id in sorted(left)]
-        for start in range(0, len(strangers), _BLOCK_USERS):
-            block = answer(recommender_at(registry_uri, version), strangers[start : start + _BLOCK_USERS], k, False)
+        strangers = without_events(lake, left, datetime.now(UTC))
+        while users := list(islice(strangers, _BLOCK_USERS)):
+            block = answer(recommender_at(registry_uri, version), users, k, False)
             bar.advance(task, len(block))
             yield block
 

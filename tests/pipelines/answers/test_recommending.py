@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cluster.lake import Lake
+from models.catalogue import USERS
 from models.errors import InputError
 from models.recommender import Recommender
+from models.tables import Table
 from pipelines.answers.parquet_out import write_parquet
 from pipelines.answers.recommending import RECOMMENDATIONS, answer, read_users
-from pipelines.answers.states import states
+from pipelines.answers.states import states, without_events
 from pipelines.learning.data.sequences import SEQUENCE
 from tests.models.tiny_bundle import ITEMS, NOW, user, write_bundle
 
@@ -95,3 +98,13 @@ def test_an_answer_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(out.parent.iterdir()) == []
     assert write_parquet(iter([pa.table({"n": [1, 2]}), pa.table({"n": [3]})]), schema, out) == 3
     assert pq.read_table(out)["n"].to_pylist() == [1, 2, 3]
+
+
+def test_users_without_events_have_their_profiles(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    assert [state.user_id for state in without_events(lake, {"ann"}, NOW)] == ["ann"]
+    profiles = {"user_id": ["ann", "bob"], "country": ["NO", "SE"], "attributes": ['{"age": 25}', None]}
+    lake.append(Table.USERS, pa.table({**profiles, "updated_at": pa.array([NOW] * 2, USERS.field("updated_at").type)}))
+    ann, zoe = without_events(lake, {"zoe", "ann"}, NOW)
+    assert (ann.user_id, ann.country, ann.attributes, ann.history) == ("ann", "NO", {"age": "25"}, ())
+    assert (zoe.user_id, zoe.country, zoe.attributes) == ("zoe", None, {})
