@@ -7,20 +7,8 @@ from collections.abc import Mapping
 from models.metrics import Estimate, PairedTest
 from pipelines.evaluation.evaluation import LEADING, MIN_JUDGED, Evaluation
 
-Metrics = Mapping[str, Mapping[str, float]]
-
 MODELS = ("model", "champion", "popularity")
 _CELL = 26
-
-
-def table(metrics: Metrics) -> str:
-    """Means alone: one line a metric, one column a model."""
-    names = [name for name in MODELS if name in metrics]
-    lines = [f"{'metric':<14}" + "".join(f"{name:>12}" for name in names)]
-    for metric in metrics["model"]:
-        cells = (f"{metrics[name][metric]:>12.4f}" if metric in metrics[name] else f"{'–':>12}" for name in names)
-        lines.append(f"{metric:<14}" + "".join(cells))
-    return "\n".join(lines)
 
 
 def report(evaluation: Evaluation) -> str:

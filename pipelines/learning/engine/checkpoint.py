@@ -36,13 +36,6 @@ class Progress:
     steps_done: int = 0
 
 
-def save(folder: Path, rank: int, world_size: int, model: Any, optimizer: Any, progress: Progress) -> None:
-    """Write a whole checkpoint into a folder that every worker sees."""
-    save_shards(folder, rank, model, optimizer)
-    if rank == 0:
-        save_progress(folder, world_size, progress)
-
-
 def save_shards(folder: Path, rank: int, model: Any, optimizer: Any) -> None:
     """Write this worker's part of the checkpoint."""
     shards = {f"net|{key}": tensor for key, tensor in _shards(model.state_dict())}

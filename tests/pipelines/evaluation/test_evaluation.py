@@ -17,7 +17,7 @@ from pipelines.evaluation.evaluation import Evaluation, compare
 from pipelines.evaluation.measured import Measured
 from pipelines.evaluation.picture import picture, write_report
 from pipelines.evaluation.protocols import full_ranking
-from pipelines.evaluation.report import report, table
+from pipelines.evaluation.report import report
 from tests.models.tiny_bundle import ITEMS, user, write_bundle
 from tests.pipelines.evaluation.measured_pairs import evaluated
 
@@ -96,12 +96,6 @@ def test_the_report_of_pairs_leaves_out_what_popularity_has_not(labelled: Evalua
     assert lines["log_loss"].split()[-1] == "–"
     assert lines["auc"].split() == ["auc", "0.9000", "0.6000"]
     assert lines["note:"] == "note: 2 pairs have no score"
-
-
-def test_the_table_puts_the_models_side_by_side() -> None:
-    metrics = {"popularity": {"ndcg@10": 0.1}, "model": {"ndcg@10": 0.25}}
-    assert table(metrics).splitlines()[0].split() == ["metric", "model", "popularity"]
-    assert table(metrics).splitlines()[1].split() == ["ndcg@10", "0.2500", "0.1000"]
 
 
 def test_the_json_holds_everything(evaluation: Evaluation) -> None:

@@ -21,7 +21,7 @@ from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
 from models.profiles import MAX_ATTRIBUTES
 from pipelines.learning.data.examples import Examples, examples_of
-from pipelines.learning.engine.checkpoint import Progress, Reader, save
+from pipelines.learning.engine.checkpoint import Progress, Reader, save_progress, save_shards
 from pipelines.learning.engine.optimizing import optimizer_of
 from pipelines.learning.engine.sharding import describe_plan, distribute, shard
 from pipelines.learning.objectives.objective import Known
@@ -130,7 +130,9 @@ def _do(rank: int, world: int, job: Job) -> None:
         reader = Reader(job.source)
         reader.restore(model, optimizer)
         progress = reader.progress
-    save(job.target, rank, world, model, optimizer, progress)
+    save_shards(job.target, rank, model, optimizer)
+    if rank == 0:
+        save_progress(job.target, world, progress)
     if rank == 0:
         (job.target / "sharding.txt").write_text(describe_plan(model))
 
