@@ -1,19 +1,26 @@
 """Every environment variable of Shoal, once.
 
-All are prefixed `SHOAL_`. With none set, everything lives under `~/.shoal` on this machine.
+All are prefixed `SHOAL_`. With none set, everything lives under `~/.shoal` on this machine. A secret one may come from
+a file instead, named by `SHOAL_…_FILE` (`cluster/secret_files.py`).
 """
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cluster.api_keys import Rates
+from cluster.secret_files import SecretFiles, is_secret
 from models.errors import ConfigError
+from models.events import MAX_CLOCK_SKEW
+
+_MAX_SKEW_S = int(MAX_CLOCK_SKEW.total_seconds())
 
 
 class Settings(BaseSettings):
@@ -31,7 +38,20 @@ class Settings(BaseSettings):
     experiments: Path | None = Field(None, description="Experiments file (TOML). Default: the champion for all.")
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the HTTP server listens on.")
-    api_keys: SecretStr = Field(SecretStr(""), description="Comma-separated API keys; needed to listen off loopback.")
+    api_keys: SecretStr = Field(
+        SecretStr(""), description="Comma-separated API keys that may do everything. Better: keys_file."
+    )
+    keys_file: Path | None = Field(
+        None, description="Hashed API keys, made by shoal keys. Default: HOME/keys.json, when it is there."
+    )
+    requests_per_s: float = Field(0, ge=0, description="Requests a second of a key to a replica; 0: no limit.")
+    requests_burst: int | None = Field(None, ge=1, description="Requests at once. Default: two seconds' worth.")
+    events_per_s: float = Field(0, ge=0, description="Events a second of a key to a replica; 0: no limit.")
+    events_burst: int | None = Field(None, ge=1, description="Events at once. Default: two seconds' worth.")
+    max_clock_skew_s: int = Field(
+        _MAX_SKEW_S, ge=0, le=_MAX_SKEW_S, description="How far in the future an event sent over HTTP may lie."
+    )
+    max_lateness_s: int = Field(365 * 86_400, ge=1, description="How old an event sent over HTTP may be.")
     s3_endpoint: str | None = Field(None, description="S3 endpoint other than AWS's, e.g. http://minio:9000.")
     seed: int = Field(2026, ge=0, description="The one seed every random choice derives from.")
 
@@ -40,13 +60,26 @@ class Settings(BaseSettings):
             super().__init__(**given)
         except ValidationError as error:
             wrong = error.errors()[0]
-            name, seen = str(wrong["loc"][0]), wrong["input"]
+            name = str(wrong["loc"][0])
+            seen = "****" if is_secret(type(self).model_fields[name]) else wrong["input"]
             raise ConfigError(f"SHOAL_{name.upper()} (or --{name}) is wrong: {wrong['msg']}; it is {seen!r}.") from None
 
-    @field_validator("home")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, then files of secrets, then the environment."""
+        return init_settings, SecretFiles(settings_cls), env_settings
+
+    @field_validator("home", "keys_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
 
     @cached_property
     def lake_uri(self) -> str:
@@ -70,16 +103,31 @@ class Settings(BaseSettings):
 
     @cached_property
     def api_key_list(self) -> tuple[str, ...]:
-        """The accepted API keys; empty means no key is asked for."""
-        return tuple(k.strip() for k in self.api_keys.get_secret_value().split(",") if k.strip())
+        """The keys of `api_keys`, which may stand on lines of their own too."""
+        return tuple(key.strip() for key in re.split(r"[,\n]", self.api_keys.get_secret_value()) if key.strip())
+
+    @cached_property
+    def keys_path(self) -> Path:
+        """The file of hashed API keys; it need not be there."""
+        return self.keys_file or self.home / "keys.json"
+
+    @cached_property
+    def rates(self) -> Rates:
+        """Limits of a key that has none of its own."""
+        return Rates(**{name: getattr(self, name) for name in Rates.model_fields})
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """True when there is any list of keys, be it one that lets nobody in."""
+        return bool(self.api_key_list) or self.keys_file is not None or self.keys_path.exists()
 
     def check_listen(self) -> None:
         """Raise `ConfigError` when the server would listen off loopback without a key."""
-        if self.api_key_list or _is_loopback(self.host):
+        if self.asks_for_keys or _is_loopback(self.host):
             return
         raise ConfigError(
             f"the server would listen on {self.host} without a key. "
-            "Set SHOAL_API_KEYS, or listen on loopback (SHOAL_HOST=127.0.0.1)."
+            "Set SHOAL_API_KEYS, make a key (shoal keys add), or listen on loopback (SHOAL_HOST=127.0.0.1)."
         )
 
     def _place(self, value: str, default: str) -> str:

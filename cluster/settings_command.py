@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from cluster.console import parser, run
+from cluster.secret_files import is_secret
 from cluster.settings import Settings
 
 
@@ -18,7 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _show(_: argparse.Namespace) -> int:
     settings = Settings()
     for name, field in Settings.model_fields.items():
-        print(f"SHOAL_{name.upper()}={getattr(settings, name) or ''}\n    {field.description}")
+        variable, value = f"SHOAL_{name.upper()}", getattr(settings, name)
+        from_file = f" Or from a file: {variable}_FILE." if is_secret(field) else ""
+        print(f"{variable}={'' if value is None else value}\n    {field.description}{from_file}")
     print(f"\nlake      {settings.lake_uri}\nregistry  {settings.registry_uri}\nruns      {settings.runs_uri}")
     return 0
 

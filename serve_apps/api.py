@@ -81,6 +81,14 @@ class RecommendationResponse(BaseModel):
     )
 
 
+class WriteParams(BaseModel):
+    """The query of the write routes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    validate_only: bool = Field(False, description="Give the verdicts and write nothing.")
+
+
 class InteractionBody(BaseModel):
     """One event. Without an `interaction_id` the server derives one from the content; without a time it takes now."""
 
@@ -116,9 +124,11 @@ class Verdict(BaseModel):
     """What became of one event of a batch."""
 
     index: int
-    status: Literal["accepted", "duplicate", "rejected"]
+    status: Literal["accepted", "duplicate", "rejected", "valid"] = Field(
+        description="`valid`: it would be taken, and was not, because of `validate_only`."
+    )
     interaction_id: str | None = None
-    reason: str | None = None
+    reason: str | None = Field(None, description="Why it was rejected, or what makes it a duplicate and for how long.")
 
 
 class InteractionsResponse(BaseModel):
@@ -127,6 +137,7 @@ class InteractionsResponse(BaseModel):
     accepted: int
     duplicates: int
     rejected: int
+    valid: int = Field(0, description="Events that would be taken; with `validate_only` alone.")
     results: list[Verdict]
 
 

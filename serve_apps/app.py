@@ -25,6 +25,7 @@ from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
 from models.vocabulary import Rows
+from serve_apps.door_options import DoorOptions
 from serve_apps.gateway import create_api
 from serve_apps.http_errors import HttpError
 from serve_apps.live_bundles import SETTLE_S, LiveBundles
@@ -75,7 +76,7 @@ def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
         registry, store, experiment, given.exclude_seen, retrieval, ranking
     )
     gateway = serve.ingress()(_GatewayDeployment)
-    return _deploy(gateway, GATEWAY, given.stock).bind(router, store, settings.api_key_list, given.stock)
+    return _deploy(gateway, GATEWAY, given.stock).bind(router, store, DoorOptions.of(settings), given.stock)
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def running(args: ServeArgs, port: int) -> Iterator[None]:
     app, before = build_app(args), serve.status()
     if APP_NAME in before.applications:
         raise ConfigError(f"this cluster already serves an application {APP_NAME!r}. Delete it first, or use its own.")
-    if before.proxies and not Settings().api_key_list:
+    if before.proxies and not Settings().asks_for_keys:
         raise ConfigError("this cluster's Serve already listens, perhaps beyond loopback. Set SHOAL_API_KEYS.")
     try:
         serve.start(http_options={"host": args.host, "port": port, "request_timeout_s": 30}, proxy_location="HeadOnly")
@@ -150,12 +151,12 @@ class _RouterDeployment(Router):
 class _GatewayDeployment:
     """The ASGI application is made in the replica, after its handles have arrived."""
 
-    def __init__(self, router: DeploymentHandle, store: str, api_keys: Sequence[str], stock: bool) -> None:
-        self._router, self._api_keys, self._stock = router, api_keys, stock
+    def __init__(self, router: DeploymentHandle, store: str, door: DoorOptions, stock: bool) -> None:
+        self._router, self._door, self._stock = router, door, stock
         self._store = open_store(store)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self, self._store, self._api_keys)
+        return create_api(self, self._store, self._door)
 
     async def recommend(self, query: Query) -> bytes:
         """One question, sharing its hop with those that come at the same time."""

@@ -1,55 +1,114 @@
-"""The first thing a request meets: its key, where it comes from, and the size of its body."""
+"""The first thing a request meets: its key, what that key may do and how often, and the size of its body."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Sequence
+import math
+import time
 from ipaddress import ip_address
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve_apps.http_errors import error_response
+from cluster.api_keys import Rates, Role
+from serve_apps.access import OPEN_PATHS, roles_for
+from serve_apps.bodies import read_body, replay
+from serve_apps.http_errors import HttpError
+from serve_apps.live_keys import Caller, LiveKeys
+from serve_apps.rate_limits import KeyLimits
 
-MAX_BODY_BYTES = 1 << 20
-_OPEN_PATHS = ("/api/health/live", "/api/health/ready")
+_ANYBODY = Caller("this machine", frozenset(Role), KeyLimits(Rates()))
+"""Who asks where no key is needed."""
 
 
 class Door:
-    """ASGI middleware. Without keys only this machine may talk; with keys every path but the probes asks for one."""
+    """ASGI middleware. Without keys only this machine may talk; with keys every path but the probes asks for one.
 
-    def __init__(self, app: ASGIApp, api_keys: Sequence[str]) -> None:
-        self._app = app
-        self._keys = [key.encode() for key in api_keys]
+    What comes through has its `Caller` in `request.state.caller`, and its body is whole and unpacked.
+    """
+
+    def __init__(self, app: ASGIApp, keys: LiveKeys) -> None:
+        self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:  # no route of ours is a web socket, and one that is added must not stand open
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        refusal = self._refuse(scope, headers) or _refuse_length(headers.get(b"content-length", b"0"))
-        if refusal is None:
-            body = await _read_body(receive)
-            if body is not None:
-                await self._app(scope, _replay(body, receive), send)
-                return
-            refusal = _too_large("more")
-        await refusal(scope, receive, send)
+        try:
+            scope.setdefault("state", {})["caller"] = self._admit(scope, headers)
+            body = await read_body(receive, headers)
+        except HttpError as refusal:
+            await refusal.response()(scope, receive, send)
+            return
+        await self._app(scope, replay(body, receive), send)
 
-    def _refuse(self, scope: Scope, headers: dict[bytes, bytes]) -> ASGIApp | None:
-        if not self._keys and not _from_this_machine(scope):
-            message = "this server has no keys and answers on its own machine only. Set SHOAL_API_KEYS."
-            return error_response(401, "no_keys", message)
-        if self._keys and scope["path"] not in _OPEN_PATHS and not self._known(headers):
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
+        """Who asks; `HttpError` 401, 403 or 429 when they may not."""
+        if not self._keys.asks():
+            _check_nearby(scope, headers)
+            return _ANYBODY
+        if scope["path"] in OPEN_PATHS:
+            return _ANYBODY
+        caller = self._known(headers)
+        wait_s = caller.limits.take_request(time.monotonic())
+        if wait_s:
+            raise too_many(f"key {caller.name!r} has no request left", wait_s)
+        _check_role(caller, scope["method"], scope["path"])
+        return caller
+
+    def _known(self, headers: dict[bytes, bytes]) -> Caller:
+        sent = headers.get(b"x-api-key") or _bearer(headers.get(b"authorization", b""))
+        if not sent:
             message = "this server asks for a key. Send it as Authorization: Bearer KEY, or as X-API-Key: KEY."
-            return error_response(401, "no_key", message, headers={"WWW-Authenticate": "Bearer"})
-        return None
+            raise _unauthorized("no_key", message)
+        caller = self._keys.find(sent)
+        if caller is None:
+            raise _unauthorized("unknown_key", "this key is not known here: mistyped, revoked, or of another server.")
+        if caller.expires is not None and caller.expires <= time.time():
+            message = f"key {caller.name!r} has expired. Get a new one: shoal keys rotate {caller.name}."
+            raise _unauthorized("expired_key", message)
+        return caller
 
-    def _known(self, headers: dict[bytes, bytes]) -> bool:
-        sent = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
-        known = False
-        for key in self._keys:  # all of them, each in constant time, so that timing tells nothing
-            known |= hmac.compare_digest(sent, key)
-        return known
+
+def too_many(what: str, wait_s: float) -> HttpError:
+    """The refusal of somebody who asks too often; says after how many whole seconds to come back."""
+    seconds = math.ceil(wait_s)
+    message = f"{what}. Wait {seconds} s, as Retry-After says, or ask for a higher limit."
+    return HttpError(429, "too_many", message, {"Retry-After": str(seconds)})
+
+
+def _check_nearby(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Without keys: this machine, and no page of another site that a browser on it has open."""
+    if not _from_this_machine(scope):
+        message = "this server has no keys and answers on its own machine only. Make one: shoal keys add."
+        raise HttpError(401, "no_keys", message)
+    origin = headers.get(b"origin")
+    if origin is not None and origin.partition(b"://")[2] != headers.get(b"host"):
+        message = f"this server has no keys and takes nothing from pages of {origin.decode('latin-1')[:60]!r}."
+        raise HttpError(403, "other_site", message + " Make one: shoal keys add.")
+
+
+def _check_role(caller: Caller, method: str, path: str) -> None:
+    needed = roles_for(method, path)
+    if caller.roles & needed:
+        return
+    has, need = (" or ".join(role for role in Role if role in roles) for roles in (caller.roles, needed))
+    message = f"{method} {path[:60]} needs the role {need}; key {caller.name!r} has {has}. Use another key."
+    raise HttpError(403, "wrong_role", message)
+
+
+def _bearer(authorization: bytes) -> bytes:
+    """The key of `Bearer KEY`; empty for any other scheme."""
+    scheme, _, key = authorization.partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _unauthorized(code: str, message: str) -> HttpError:
+    return HttpError(401, code, message, {"WWW-Authenticate": "Bearer"})
 
 
 def _from_this_machine(scope: Scope) -> bool:
@@ -59,45 +118,3 @@ def _from_this_machine(scope: Scope) -> bool:
         return client is not None and ip_address(client[0]).is_loopback
     except ValueError:
         return False
-
-
-def _refuse_length(length: bytes) -> ASGIApp | None:
-    """Before the body is read: what it says of its own size."""
-    if length.isdigit() and int(length) <= MAX_BODY_BYTES:
-        return None
-    return _too_large(length.decode("latin-1")[:20])
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """The body, or None as soon as it is larger than allowed."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return b"".join(parts)
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    sent = False
-
-    async def again() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
-
-
-def _too_large(size: str) -> ASGIApp:
-    return error_response(
-        413, "body_too_large", f"the body has {size} bytes; at most {MAX_BODY_BYTES} are taken. Send smaller batches."
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, FastAPI, Query
@@ -14,6 +13,7 @@ from cluster.online_store import OnlineStore
 from models.errors import StoreError
 from serve_apps.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
 from serve_apps.door import Door
+from serve_apps.door_options import DoorOptions
 from serve_apps.http_errors import ERRORS, HttpError, install_error_handlers
 from serve_apps.messages import HomeQuery, SimilarQuery
 from serve_apps.writes import write_routes
@@ -31,13 +31,13 @@ class Chain(Protocol):
     async def champion(self) -> str: ...
 
 
-def create_api(chain: Chain, store: OnlineStore, api_keys: Sequence[str]) -> FastAPI:
-    """The FastAPI application over a chain and a store."""
+def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
+    """The FastAPI application over a chain and a store; `ConfigError` when it cannot read its keys."""
     app = FastAPI(title="Shoal", version="1", description="Recommendations from events.", docs_url=None, redoc_url=None)
-    app.add_middleware(Door, api_keys=tuple(api_keys))
+    app.add_middleware(Door, keys=door.open_keys())
     install_error_handlers(app)
     app.include_router(_read_routes(chain))
-    app.include_router(write_routes(store))
+    app.include_router(write_routes(store, door.event_times))
     app.include_router(_health_routes(chain, store))
     return app
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 _RETRY_AFTER_S = "1"
 _SEEN_CHARS = 60
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (400, 401, 404, 405, 413, 422, 503)
+    status: {"model": ErrorResponse} for status in (400, 401, 403, 404, 405, 413, 415, 422, 429, 503)
 }
 """The errors of every route, for the OpenAPI document."""
 
@@ -27,13 +27,22 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 class HttpError(Exception):
     """An answer other than 2xx, on purpose."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+        self.headers = headers or ({"Retry-After": _RETRY_AFTER_S} if status == 503 else {})
+
+    def response(self) -> JSONResponse:
+        """The answer itself."""
+        return error_response(self.status, self.code, self.message, headers=self.headers)
 
 
 def error_response(
-    status: int, code: str, message: str, details: Sequence[dict[str, Any]] = (), headers: dict[str, str] | None = None
+    status: int,
+    code: str,
+    message: str,
+    details: Sequence[dict[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The one shape."""
     return JSONResponse(
@@ -85,8 +94,7 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_ours(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HttpError)
-    headers = {"Retry-After": _RETRY_AFTER_S} if error.status == 503 else None
-    return error_response(error.status, error.code, error.message, headers=headers)
+    return error.response()
 
 
 async def _on_store(_: Request, error: Exception) -> JSONResponse:

@@ -16,6 +16,7 @@ from cluster.registry import Registry
 from cluster.settings import Settings
 from models.errors import NotFoundError
 from models.experiments import load_experiment
+from serve_apps.door_options import DoorOptions
 from serve_apps.environment import serve_environment
 
 _EXAMPLE = "shoal serve --port 8000\n  curl 'localhost:8000/api/recommendations/home?user_id=42'"
@@ -41,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    Settings(host=args.host, port=args.port).check_listen()
+    asked = Settings(host=args.host, port=args.port)
+    asked.check_listen()
+    DoorOptions.of(asked)  # keys that cannot be read are said before anything starts
     registry = Registry(args.registry)
     if registry.champion() is None:
         raise NotFoundError(f"no champion in {args.registry}. Train and publish one: shoal train, shoal publish")

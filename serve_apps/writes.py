@@ -3,87 +3,127 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import ValidationError
 
-from cluster.online_store import OnlineStore
+from cluster.online_store import SEEN_WINDOW_S, OnlineStore
 from models.errors import InputError
 from models.events import EventType, Interaction
-from serve_apps.api import MAX_BATCH, FeedbackBody, InteractionBody, InteractionsResponse, Verdict
+from serve_apps.api import MAX_BATCH, FeedbackBody, InteractionBody, InteractionsResponse, Verdict, WriteParams
+from serve_apps.door import too_many
+from serve_apps.event_times import EventTimes
 from serve_apps.http_errors import ERRORS, HttpError, first_problem
+from serve_apps.strict_json import RepeatedKey, parse_json
+
+_DUPLICATE = (
+    f"this interaction_id was taken before and counts once; an id is remembered for {SEEN_WINDOW_S // 86_400} days."
+)
 
 
-def write_routes(store: OnlineStore) -> APIRouter:
+def write_routes(store: OnlineStore, times: EventTimes) -> APIRouter:
     """`POST /api/interactions` and `POST /api/feedback` over a store."""
-    routes = APIRouter(responses=ERRORS)
+    routes, desk = APIRouter(responses=ERRORS), _Desk(store, times)
 
     @routes.post("/api/interactions", response_model=InteractionsResponse, openapi_extra=_body(InteractionBody))
-    async def interactions(body: Annotated[Any, Depends(_json)]) -> InteractionsResponse:
+    async def interactions(
+        events: Annotated[list[Any], Depends(_events)], params: Annotated[WriteParams, Query()]
+    ) -> InteractionsResponse:
         """One event, or up to 1,000 as a list or under `interactions`. Accepted events are in the next answer."""
-        return await _take(store, _events(body), InteractionBody)
+        return await desk.take(events, InteractionBody, params.validate_only)
 
     @routes.post("/api/feedback", response_model=InteractionsResponse, openapi_extra=_body(FeedbackBody))
-    async def feedback(body: Annotated[Any, Depends(_json)]) -> InteractionsResponse:
+    async def feedback(
+        events: Annotated[list[Any], Depends(_events)], params: Annotated[WriteParams, Query()]
+    ) -> InteractionsResponse:
         """What a user did with a recommendation: events that carry its `recommendation_id`."""
-        return await _take(store, _events(body), FeedbackBody)
+        return await desk.take(events, FeedbackBody, params.validate_only)
 
     return routes
 
 
-async def _json(request: Request) -> Any:
-    try:
-        return orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise HttpError(400, "not_json", f"the body is not JSON ({error}). Send one object, or a list.") from error
-
-
-def _events(body: Any) -> list[Any]:
-    if isinstance(body, dict):
-        body = body["interactions"] if set(body) == {"interactions"} else [body]
+async def _events(request: Request) -> list[Any]:
+    """The events of a body, unchecked; as many as the caller may send now."""
+    body = parse_json(await request.body())
+    if isinstance(body, dict | RepeatedKey):
+        body = body["interactions"] if isinstance(body, dict) and set(body) == {"interactions"} else [body]
     if not isinstance(body, list):
         raise HttpError(
             422, "not_an_object", f"the body is a {type(body).__name__}. Send a JSON object, or a list of objects."
         )
     if not 1 <= len(body) <= MAX_BATCH:
         raise HttpError(422, "batch_size", f"a batch holds 1 to {MAX_BATCH} events; got {len(body)}. Split it.")
+    caller = request.state.caller
+    wait_s = caller.limits.take_events(len(body), time.monotonic())
+    if wait_s:
+        raise too_many(f"key {caller.name!r} may not send {len(body)} events now, and none was taken", wait_s)
     return body
 
 
-async def _take(store: OnlineStore, events: list[Any], model: type[InteractionBody]) -> InteractionsResponse:
-    """Take the good ones. A single bad event is an error; one of many is rejected beside the others."""
-    parsed = [_parse(event, model) for event in events]
-    if len(parsed) == 1 and isinstance(parsed[0], str):
-        raise HttpError(422, "invalid_event", parsed[0])
-    good = [event for event in parsed if isinstance(event, Interaction)]
-    taken = iter(await asyncio.to_thread(store.append, good))
-    verdicts = [
-        Verdict(index=index, status="rejected", reason=event)
-        if isinstance(event, str)
-        else Verdict(
-            index=index, status="accepted" if next(taken) else "duplicate", interaction_id=event.interaction_id
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where events are looked at, one by one, and taken."""
+
+    store: OnlineStore
+    times: EventTimes
+
+    async def take(
+        self, events: Sequence[Any], model: type[InteractionBody], validate_only: bool
+    ) -> InteractionsResponse:
+        """Take the good ones. A single bad event is an error; one of many is rejected beside the others."""
+        now = datetime.now(UTC)
+        parsed = [self._parse(event, model, now) for event in events]
+        if len(parsed) == 1 and isinstance(parsed[0], str):
+            raise HttpError(422, "invalid_event", parsed[0])
+        good = [event for event in parsed if isinstance(event, Interaction)]
+        taken = iter(_first_of_id(good) if validate_only else await asyncio.to_thread(self.store.append, good))
+        verdicts = [
+            Verdict(index=index, status="rejected", reason=event)
+            if isinstance(event, str)
+            else _verdict(index, event.interaction_id, next(taken), validate_only)
+            for index, event in enumerate(parsed)
+        ]
+        counts = Counter(verdict.status for verdict in verdicts)
+        return InteractionsResponse(
+            accepted=counts["accepted"],
+            duplicates=counts["duplicate"],
+            rejected=counts["rejected"],
+            valid=counts["valid"],
+            results=verdicts,
         )
-        for index, event in enumerate(parsed)
-    ]
-    counts = Counter(verdict.status for verdict in verdicts)
-    return InteractionsResponse(
-        accepted=counts["accepted"], duplicates=counts["duplicate"], rejected=counts["rejected"], results=verdicts
-    )
+
+    def _parse(self, event: Any, model: type[InteractionBody], now: datetime) -> Interaction | str:
+        """The event, or what is wrong with it."""
+        if isinstance(event, RepeatedKey):
+            return f"the key {event.key[:60]!r} stands more than once in one object. Send each once."
+        if not isinstance(event, dict):
+            return f"an event is a JSON object; got {type(event).__name__}."
+        try:
+            interaction = model.model_validate(event).to_interaction()
+            self.times.check(interaction.timestamp, now)
+        except ValidationError as error:
+            return first_problem(error.errors())
+        except InputError as error:
+            return str(error)
+        return interaction
 
 
-def _parse(event: Any, model: type[InteractionBody]) -> Interaction | str:
-    """The event, or what is wrong with it."""
-    if not isinstance(event, dict):
-        return f"an event is a JSON object; got {type(event).__name__}."
-    try:
-        return model.model_validate(event).to_interaction()
-    except ValidationError as error:
-        return first_problem(error.errors())
-    except InputError as error:
-        return str(error)
+def _verdict(index: int, interaction_id: str, is_new: bool, validate_only: bool) -> Verdict:
+    if not is_new:
+        return Verdict(index=index, status="duplicate", interaction_id=interaction_id, reason=_DUPLICATE)
+    return Verdict(index=index, status="valid" if validate_only else "accepted", interaction_id=interaction_id)
+
+
+def _first_of_id(events: Sequence[Interaction]) -> list[bool]:
+    """False for an id that an event before it has: what an empty store would say."""
+    first: dict[str, int] = {}
+    return [first.setdefault(event.interaction_id, number) == number for number, event in enumerate(events)]
 
 
 def _body(model: type[InteractionBody]) -> dict[str, Any]:

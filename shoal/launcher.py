@@ -25,6 +25,7 @@ COMMANDS = {
     "recommend": ("pipelines.recommend", "recommendations for many users into a Parquet file"),
     "rank": ("pipelines.rank", "scores for given user-item pairs into a Parquet file"),
     "serve": ("serve_apps.serve", "answer over HTTP"),
+    "keys": ("cluster.keys_command", "make, list, revoke and rotate the API keys of the HTTP server"),
     "warm-store": ("pipelines.warm_store", "fill the online store from the lake"),
     "event-sink": ("pipelines.event_sink", "move the event log into the lake, exactly once"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),

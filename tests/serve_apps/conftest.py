@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from cluster.online_store import OnlineStore, open_store
 from cluster.registry import Registry
 from models.experiments import CHAMPION_FOR_ALL, Experiment
+from serve_apps.door_options import DoorOptions, admin_keys
 from serve_apps.gateway import create_api
 from serve_apps.live_bundles import LiveBundles
 from serve_apps.messages import Query
@@ -112,6 +113,7 @@ def serve(sample_registry: str, tmp_path: Path) -> Iterator[Serve]:
             store_url: str | None = None,
             experiment: Experiment = CHAMPION_FOR_ALL,
             api_keys: Sequence[str] = (),
+            door: DoorOptions | None = None,
             exclude_seen: bool = True,
             retrieval: Retriever | None = None,
             ranking: Ranker | None = None,
@@ -129,7 +131,8 @@ def serve(sample_registry: str, tmp_path: Path) -> Iterator[Serve]:
                 ranking or Ranking(registry, experiment.pinned),
                 exclude_seen,
             )
-            http = Http(create_api(OneProcess(router), store, api_keys), client)
+            door = door or DoorOptions(fixed_keys=admin_keys(*api_keys))
+            http = Http(create_api(OneProcess(router), store, door), client)
             stack.callback(http.close)
             return Server(http, store, router)
 

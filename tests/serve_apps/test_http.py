@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serve_apps.door import MAX_BODY_BYTES
+from serve_apps.bodies import MAX_BODY_BYTES
 from tests.serve_apps.conftest import Serve, Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}
@@ -30,20 +30,21 @@ def test_a_key_opens_the_door(serve: Serve, headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "code"),
     [
-        {},
-        {"Authorization": "Bearer firs"},
-        {"X-API-Key": "firstt"},
-        {"Authorization": "Basic first"},
-        {"X-API-Key": "é"},
+        ({}, "no_key"),
+        ({"Authorization": "Basic first"}, "no_key"),
+        ({"Authorization": "first"}, "no_key"),
+        ({"Authorization": "Bearer firs"}, "unknown_key"),
+        ({"X-API-Key": "firstt"}, "unknown_key"),
+        ({"X-API-Key": "é"}, "unknown_key"),
     ],
 )
-def test_without_a_known_key_it_stays_shut(serve: Serve, headers: dict[str, str]) -> None:
+def test_without_a_known_key_it_stays_shut(serve: Serve, headers: dict[str, str], code: str) -> None:
     server = serve(api_keys=("first",))
     encoded = {name: value.encode() for name, value in headers.items()}
     for path in (HOME, "/api/health", "/openapi.json", "/nowhere"):
-        assert _error(server.http.get(path, headers=encoded), 401)["code"] == "no_key"
+        assert _error(server.http.get(path, headers=encoded), 401)["code"] == code
     assert _error(server.http.post("/api/interactions", headers=encoded, json=EVENT), 401)
     assert server.store.read_log(0, 10) == []
 
@@ -61,6 +62,20 @@ def test_without_keys_only_this_machine_is_answered(serve: Serve, client: tuple[
 
 def test_without_keys_ipv6_loopback_is_this_machine(serve: Serve) -> None:
     assert serve(client=("::1", 1)).http.get(HOME).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://shoal", 200), ("https://evil.example", 403), ("http://shoal.evil", 403), ("null", 403)],
+)
+def test_without_keys_a_page_of_another_site_writes_nothing(server: Server, origin: str, status: int) -> None:
+    assert server.http.post("/api/interactions", json=EVENT, headers={"Origin": origin}).status_code == status
+    assert len(server.store.read_log(0, 10)) == (status == 200)
+
+
+def test_with_keys_pages_are_told_by_their_key(serve: Serve) -> None:
+    headers = {"Origin": "https://shop.example", "X-API-Key": "key"}
+    assert serve(api_keys=["key"]).http.post("/api/interactions", json=EVENT, headers=headers).status_code == 200
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read(server: Server) -> None:
@@ -130,7 +145,7 @@ def test_the_document_describes_every_route_and_error(server: Server) -> None:
     }
     for operations in document["paths"].values():
         for operation in operations.values():
-            assert {"401", "413", "422", "503"} <= set(operation["responses"])
+            assert {"401", "403", "413", "415", "422", "429", "503"} <= set(operation["responses"])
     one, many, named = document["paths"]["/api/feedback"]["post"]["requestBody"]["content"]["application/json"][
         "schema"
     ]["anyOf"]

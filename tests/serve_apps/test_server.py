@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cluster.keys_command import main as keys_command
 from cluster.registry import Registry
 from tests.serve_apps.running_server import RunningServer, running_server
 from tests.serve_apps.sample_bundle import publish
@@ -126,6 +127,27 @@ def test_bad_input_and_missing_keys(server: RunningServer, http: httpx.Client) -
     for answer, status in cases:
         assert answer.status_code == status
         assert set(answer.json()["error"]) == {"code", "message", "details"}
+
+
+def test_keys_made_beside_a_running_server_are_followed(
+    server: RunningServer, http: httpx.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(server.home / "keys.json")
+
+    def shoal_keys(*argv: str) -> dict[str, str]:
+        capsys.readouterr()
+        assert keys_command([*argv, "--file", path]) == 0
+        time.sleep(1.1)
+        return {"Authorization": f"Bearer {capsys.readouterr().out.strip()}"}
+
+    reader = shoal_keys("add", "--name", "site", "--role", "read")
+    question = {"user_id": "u4"}
+    assert httpx.get(f"{server.url}{HOME}", params=question, headers=reader).status_code == 200
+    assert httpx.post(f"{server.url}/api/interactions", json={}, headers=reader).status_code == 403
+    fresh = shoal_keys("rotate", "site", "--grace", "0s")
+    statuses = [httpx.get(f"{server.url}{HOME}", params=question, headers=sent).status_code for sent in (reader, fresh)]
+    assert statuses == [401, 200]
+    assert http.get(HOME, params=question).status_code == 200  # the key of the settings goes on
 
 
 def test_http_and_the_ports_of_haproxy_listen_on_loopback_alone(server: RunningServer) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from models.events import Interaction
-from tests.serve_apps.conftest import Server
+from serve_apps.door_options import DoorOptions
+from serve_apps.event_times import EventTimes
+from tests.serve_apps.conftest import Serve, Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}
 
@@ -28,11 +30,12 @@ def _refused(server: Server, body: Any, path: str = "/api/interactions") -> str:
 
 
 def test_one_event_is_kept_whole(server: Server) -> None:
+    moment = datetime.now(UTC) - timedelta(days=30)
     sent = {
         **EVENT,
         "event_type": "rating",
         "rating": 4.5,
-        "timestamp": "2026-01-31T12:00:00.000001Z",
+        "timestamp": moment.isoformat(),
         "interaction_id": "e1",
         "session_id": "s",
         "recommendation_id": "r",
@@ -44,10 +47,11 @@ def test_one_event_is_kept_whole(server: Server) -> None:
         "accepted": 1,
         "duplicates": 0,
         "rejected": 0,
+        "valid": 0,
         "results": [{"index": 0, "status": "accepted", "interaction_id": "e1", "reason": None}],
     }
     [event] = _logged(server)
-    assert event.timestamp == datetime(2026, 1, 31, 12, 0, 0, 1, UTC)
+    assert event.timestamp == moment
     assert {name: getattr(event, name) for name in sent if name != "timestamp"} == {
         name: value for name, value in sent.items() if name != "timestamp"
     }
@@ -59,10 +63,11 @@ def test_without_a_time_the_server_says_now(server: Server) -> None:
 
 
 def test_the_same_event_again_is_a_duplicate(server: Server) -> None:
-    for event in ({**EVENT, "interaction_id": "e1"}, {**EVENT, "timestamp": "2026-01-31T12:00:00Z"}):
+    for event in ({**EVENT, "interaction_id": "e1"}, {**EVENT, "timestamp": datetime.now(UTC).isoformat()}):
         first, second = (server.http.post("/api/interactions", json=event).json() for _ in range(2))
         assert (first["accepted"], second["duplicates"]) == (1, 1)
         assert first["results"][0]["interaction_id"] == second["results"][0]["interaction_id"]
+        assert "an id is remembered for 7 days" in second["results"][0]["reason"]
     assert len(_logged(server)) == 2
 
 
@@ -114,6 +119,87 @@ def test_the_good_events_of_a_batch_are_kept(server: Server, named: bool) -> Non
 )
 def test_what_is_wrong_with_an_event_is_said(server: Server, fields: dict[str, Any], message: str) -> None:
     assert message in _refused(server, {**EVENT, **fields})
+
+
+@pytest.mark.parametrize(
+    ("days", "message"),
+    [
+        (-3_653, "is 3653 days old; at most 365 are taken here"),
+        (-366, "is 366 days old"),
+        (1.1, "is not between 1970 and"),
+        (3_653, "is not between 1970 and"),
+    ],
+)
+def test_a_time_far_from_now_is_refused(server: Server, days: float, message: str) -> None:
+    moment = datetime.now(UTC) + timedelta(days=days)
+    assert message in _refused(server, {**EVENT, "timestamp": moment.isoformat()})
+    assert message in _refused(server, {**EVENT, "timestamp": moment.timestamp()})
+
+
+def test_late_events_and_clocks_that_run_ahead_are_taken(server: Server) -> None:
+    now = datetime.now(UTC)
+    events = [{**EVENT, "timestamp": (now + timedelta(days=days)).isoformat()} for days in (-364.9, -30, 0.9)]
+    assert server.http.post("/api/interactions", json=events).json()["accepted"] == 3
+
+
+def test_the_bounds_of_times_are_settings(serve: Serve) -> None:
+    server, now = (
+        serve(door=DoorOptions(event_times=EventTimes(timedelta(minutes=1), timedelta(hours=1)))),
+        datetime.now(UTC),
+    )
+    seconds = (-3_700, -3_500, 50, 70)
+    events = [{**EVENT, "timestamp": (now + timedelta(seconds=ahead)).isoformat()} for ahead in seconds]
+    results = server.http.post("/api/interactions", json=events).json()["results"]
+    assert [verdict["status"] for verdict in results] == ["rejected", "accepted", "accepted", "rejected"]
+    assert "at most 60 s are taken" in results[3]["reason"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "👩‍👩‍👧‍👦" * 5,  # 25 bytes each: 125
+        "مستخدم-٤٢",
+        "\u202eabc\u202c",  # a direction that is turned round
+        "e\u0301",  # two code points, and not the one of é
+        " space and\ttab ",
+        "日本語/../%2F?#",
+        "\x00",
+        "ø" * 64,
+    ],
+)
+def test_ids_go_through_as_they_are(server: Server, text: str) -> None:
+    event = {**EVENT, **dict.fromkeys(("user_id", "item_id", "interaction_id", "session_id"), text)}
+    assert server.http.post("/api/interactions", json=event).json()["results"][0]["interaction_id"] == text
+    [kept] = _logged(server)
+    assert (kept.user_id, kept.item_id, kept.interaction_id, kept.session_id) == (text,) * 4
+    assert [seen.item_id for seen in server.store.users([text])[0].history] == [text]
+
+
+def test_an_id_of_129_bytes_is_refused_in_any_script(server: Server) -> None:
+    for text in ("x" * 129, "ø" * 64 + "x", "😀" * 32 + "x"):
+        assert len(text.encode()) == 129
+        assert "128" in _refused(server, {**EVENT, "user_id": text})
+
+
+@pytest.mark.parametrize("path", ["/api/interactions", "/api/feedback"])
+def test_validating_gives_the_verdicts_and_writes_nothing(server: Server, path: str) -> None:
+    good = {**EVENT, "recommendation_id": "r", "interaction_id": "x"}
+    events = [good, {**good, "event_type": "lick"}, good, {**good, "interaction_id": "y"}]
+    for _ in range(2):
+        body = server.http.post(f"{path}?validate_only=true", json=events).json()
+        assert [verdict["status"] for verdict in body["results"]] == ["valid", "rejected", "duplicate", "valid"]
+        assert (body["accepted"], body["duplicates"], body["rejected"], body["valid"]) == (0, 1, 1, 2)
+        assert _logged(server) == []
+    assert server.http.post(f"{path}?validate_only=false", json=events).json()["accepted"] == 2
+    assert len(_logged(server)) == 2
+
+
+def test_a_misspelt_query_writes_nothing(server: Server) -> None:
+    for query in ("validate_onyl=true", "validate_only=maybe", "validate_only="):
+        answer = server.http.post(f"/api/interactions?{query}", json=EVENT)
+        assert answer.status_code == 422
+        assert "validate_on" in answer.json()["error"]["message"]
+    assert _logged(server) == []
 
 
 @pytest.mark.parametrize("body", [3, None, True, 1.5, "text"])
