@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from cluster.online_store import OnlineStore
 from models.errors import StoreError
 from serve_apps.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
+from serve_apps.catalogue_routes import catalogue_routes
 from serve_apps.door import Door
 from serve_apps.http_errors import ERRORS, HttpError, install_error_handlers
 from serve_apps.messages import HomeQuery, SimilarQuery
@@ -38,6 +39,7 @@ def create_api(chain: Chain, store: OnlineStore, api_keys: Sequence[str]) -> Fas
     install_error_handlers(app)
     app.include_router(_read_routes(chain))
     app.include_router(write_routes(store))
+    app.include_router(catalogue_routes(store.catalogue))
     app.include_router(_health_routes(chain, store))
     return app
 
