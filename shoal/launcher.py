@@ -27,6 +27,9 @@ COMMANDS = {
     "serve": ("serve_apps.serve", "answer over HTTP"),
     "warm-store": ("pipelines.warm_store", "fill the online store from the lake"),
     "event-sink": ("pipelines.event_sink", "move the event log into the lake, exactly once"),
+    "items": ("cluster.items_command", "read, put or delete items in the store, without a server"),
+    "users": ("cluster.users_command", "read, put or delete profiles in the store, without a server"),
+    "catalogue-sink": ("pipelines.catalogue_sink", "move what was put or deleted into the lake"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),
     "settings": ("cluster.settings_command", "show every setting and its value"),
 }
@@ -47,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items()]
     head = "usage: shoal COMMAND [options]     (shoal COMMAND --help for each)\n\ncommands:\n"
     return head + "\n".join(lines) + "\n\nexample:\n  shoal ingest logs/ && shoal train --recipe two_tower"
 
