@@ -31,9 +31,9 @@ from tests.serve_apps.sample_bundle import publish
 
 pytestmark = pytest.mark.slow
 
-NUM_ITEMS, NUM_USERS, BATCH, ROUNDS = 2_000, 1_000, 32, 60
+NUM_ITEMS, NUM_USERS, BATCH, ROUNDS = 2_000, 1_000, 32, 15
 MAX_RATIO = 1.3
-"""An answer beside a tenth of restricted items over one beside none."""
+"""CPU of an answer beside a tenth of restricted items over one beside none: other work hardly moves it."""
 NUM_CHANGES = 100_000
 BYTES_AN_ITEM = 13
 
@@ -63,10 +63,10 @@ def test_an_answer_beside_restricted_items(registry: Registry, store: OnlineStor
 
     async def answer_all() -> float:
         await router.recommend(batches[0])
-        started = time.perf_counter()
+        started = time.process_time()
         for batch in batches:
             await router.recommend(batch)
-        return 1_000 * (time.perf_counter() - started) / (ROUNDS * BATCH)
+        return 1_000 * (time.process_time() - started) / (ROUNDS * BATCH)
 
     user_ids = [query.user_id for query in batches[0]]
     fetch_us = 1_000_000 * _best(lambda: store.fetch(user_ids)) / BATCH
@@ -75,7 +75,9 @@ def test_an_answer_beside_restricted_items(registry: Registry, store: OnlineStor
     tenth_ms = min(asyncio.run(answer_all()) for _ in range(3))
     bundles.close()
     store.close()
-    print(f"\nfetch {fetch_us:.1f} µs a user; answer {none_ms:.3f} ms, beside a tenth restricted {tenth_ms:.3f} ms")
+    print(
+        f"\nfetch {fetch_us:.1f} µs a user; answer {none_ms:.3f} ms of CPU, beside a tenth restricted {tenth_ms:.3f} ms"
+    )
     assert tenth_ms <= MAX_RATIO * none_ms
 
 
