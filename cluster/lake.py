@@ -110,12 +110,14 @@ class Lake:
     def batches(
         self, table: Table, columns: Sequence[str], partitions: Sequence[Filter] | None = None
     ) -> Iterable[pa.RecordBatch]:
-        """Record batches of the given columns, never the whole table in memory."""
+        """Record batches of the given columns, in the newest schema, never the whole table in memory."""
+        schema = pa.schema([TABLES[table].schema.field(name) for name in columns])
         delta = self._open(table)
         if delta is None:
             return iter(())
         dataset = delta.to_pyarrow_dataset(file_pruning_predicate=list(partitions or []) or None)
-        return dataset.to_batches(columns=list(columns))  # type: ignore[no-any-return]
+        found = dataset.to_batches(columns=_present(delta, list(schema)))
+        return (part for batch in found for part in _conform(pa.Table.from_batches([batch]), schema).to_batches())
 
     def append(
         self,

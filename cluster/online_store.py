@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cluster.catalogue_store import CatalogueStore
 from models.errors import ConfigError
 from models.events import Interaction
 from models.exposures import Exposure
@@ -30,12 +31,22 @@ class OnlineUser:
     """What the store holds of one user; events oldest first, at most `HISTORY_LIMIT` of each sign.
 
     Events of one microsecond come in a fixed order that is not that of their arrival. `attributes`: see
-    `models/profiles.py`; they are personal data and not in the text of a user.
+    `models/profiles.py`; they are personal data and not in the text of a user. `personalization`: the user's consent,
+    None when it was never asked.
     """
 
     history: tuple[HistoryEvent, ...] = ()
     country: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    personalization: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Users, and the version of the catalogue's items at the same moment."""
+
+    users: list[OnlineUser]
+    items_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,10 @@ class OnlineStore(Protocol):
     taken: send it again under the same ids. Safe to share between threads and to pickle.
     """
 
+    @property
+    def catalogue(self) -> CatalogueStore:
+        """Items and users as they were put, on the same connections."""
+
     def append(self, events: Sequence[Interaction]) -> list[bool]:
         """Log the events and update histories in one atomic step; False marks a duplicate id.
 
@@ -67,12 +82,16 @@ class OnlineStore(Protocol):
         """Log what was shown."""
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        """State of each user in order, in one fetch; an unknown user is empty."""
+        """State of each user in order, in one fetch; an unknown user is empty. A profile that was put stands above."""
+
+    def fetch(self, user_ids: Sequence[str]) -> Fetched:
+        """`users`, and whether the catalogue has moved on, in the same fetch."""
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there; again is a no-op.
 
-        A country and an attribute that are there stay; what is new is added.
+        A country and an attribute that are there stay; what is new is added. Of a user whose profile was put, or
+        deleted, only the history is taken.
         """
 
     def read_log(self, after: int, limit: int) -> list[Logged]:

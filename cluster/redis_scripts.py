@@ -122,22 +122,25 @@ while i <= #ARGV do
   local first = i + 4 + described
   local entries = {{}}
   for j = first, first + count - 1 do entries[#entries + 1] = ARGV[j] end
-  describe(user, i + 4, first - 1)
   remember(user, entries)
-  profile(user, country)
+  if redis.call('EXISTS', PREFIX .. 'catalogue:user:' .. user) == 0 then
+    describe(user, i + 4, first - 1)
+    profile(user, country)
+  end
   i = first + count
 end
 """
 
 USERS = f"""{_COMMON}
-local answer = {{}}
+local answer = {{redis.call('GET', KEYS[2])}}
 for i, user in ipairs(ARGV) do
   local positive = redis.call('LRANGE', PREFIX .. 'history:' .. user, 0, -1)
   local negative = redis.call('LRANGE', PREFIX .. 'negatives:' .. user, 0, -1)
-  answer[4 * i - 3] = table.concat(positive)
-  answer[4 * i - 2] = table.concat(negative)
-  answer[4 * i - 1] = redis.call('GET', PREFIX .. 'country:' .. user)
-  answer[4 * i] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
+  answer[5 * i - 3] = table.concat(positive)
+  answer[5 * i - 2] = table.concat(negative)
+  answer[5 * i - 1] = redis.call('GET', PREFIX .. 'country:' .. user)
+  answer[5 * i] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
+  answer[5 * i + 1] = redis.call('HGET', PREFIX .. 'catalogue:user:' .. user, 'state')
 end
 return answer
 """

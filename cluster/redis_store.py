@@ -1,4 +1,4 @@
-"""The online store on a cluster: Redis 7 or later. The only home of `redis`.
+"""The online store on a cluster: Redis 7 or later.
 
 Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
 
@@ -10,6 +10,7 @@ Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
     negatives:<user id>  list of the newest HISTORY_LIMIT negative events
     country:<user id>    the user's country
     attributes:<user id> hash of the user's attributes. Keys of a user live HISTORY_LIFE_S after the last write to them
+    catalogue:…          see `cluster/redis_catalogue.py`
 
 Each append is one Lua script. All keys carry the hash tag `{0}`, so the store also runs on Redis Cluster, in
 one slot; spreading it means a tag for each partition of users, with a log each. Run Redis with
@@ -22,15 +23,16 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import redis
 
-from cluster.online_store import SEEN_WINDOW_S, Logged, OnlineUser
+from cluster.online_store import SEEN_WINDOW_S, Fetched, Logged, OnlineUser
+from cluster.profile_state import with_profile
+from cluster.redis_catalogue import ITEM_VERSION, RedisCatalogue
+from cluster.redis_errors import store_errors as _store_errors
 from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, IDENTITY, LOG, USERS, WARM
 from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, decode, encode, seen_key
-from models.errors import StoreError
 from models.events import EventType, Interaction
 from models.exposures import Exposure
 from models.user_state import HistoryEvent
@@ -52,6 +54,7 @@ class RedisStore:
         self._append_exposures = self._redis.register_script(APPEND_EXPOSURES)
         self._warm = self._redis.register_script(WARM)
         self._users = self._redis.register_script(USERS)
+        self.catalogue = RedisCatalogue(self._redis)
 
     def __reduce__(self) -> tuple[type[RedisStore], tuple[str, float]]:
         return RedisStore, self._args
@@ -81,20 +84,26 @@ class RedisStore:
             self._append_exposures(keys=[LOG], args=[part for e in exposures for part in encode(e)])
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        """State of each user in order, in one round trip.
+        """State of each user in order, in one round trip."""
+        return self.fetch(user_ids).users
+
+    def fetch(self, user_ids: Sequence[str]) -> Fetched:
+        """State of each user in order and the version of the items, in one round trip.
 
         A script joins each history into one string: 200 answers of 20 bytes would cost the client more to
         parse than they cost the server to join.
         """
-        if not user_ids:
-            return []
         with _store_errors():
-            answer = self._users(keys=[LOG], args=list(user_ids))
-        parts = zip(answer[::4], answer[1::4], answer[2::4], answer[3::4], strict=True)
-        return [
-            OnlineUser(_history(positive, negative), country.decode() if country else None, _attributes(pairs))
-            for positive, negative, country, pairs in parts
-        ]
+            version, *answer = self._users(keys=[LOG, ITEM_VERSION], args=list(user_ids))
+        parts = zip(answer[::5], answer[1::5], answer[2::5], answer[3::5], answer[4::5], strict=True)
+        users = (
+            with_profile(
+                OnlineUser(_history(positive, negative), country.decode() if country else None, _attributes(pairs)),
+                profile,
+            )
+            for positive, negative, country, pairs, profile in parts
+        )
+        return Fetched(list(users), int(version or 0))
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
@@ -172,11 +181,3 @@ def _warm_calls(users: Mapping[str, OnlineUser]) -> Iterable[list[str | bytes | 
         args += [_entry(e.item_id, e.event_type, e.timestamp_us) for e in history]
     if args:
         yield args
-
-
-@contextmanager
-def _store_errors() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        raise StoreError(f"Redis did not answer: {error}. Check the server and SHOAL_STORE.") from error

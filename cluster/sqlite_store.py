@@ -6,6 +6,7 @@
     identity one random name, made with the file
     history  (user key, time, item, event type): the newest HISTORY_LIMIT of each sign, or a few more
     attributes (user key, name) → value
+    the tables of `cluster/sqlite_catalogue.py`
 
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
 survive a power cut. FULL costs one fsync a commit, some 0.2 ms against 0.02 ms without, so append in batches.
@@ -18,7 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, Logged, OnlineUser
+from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, Fetched, Logged, OnlineUser
+from cluster.profile_state import with_profile
+from cluster.sqlite_catalogue import CATALOGUE_SCHEMA, SqliteCatalogue, newest_version, profile_states
 from cluster.sqlite_file import Database, SqliteFile
 from cluster.store_codec import (
     EVENT_CODES,
@@ -28,6 +31,7 @@ from cluster.store_codec import (
     encode,
     seen_key,
 )
+from models.catalogue_entries import Kind
 from models.events import Interaction
 from models.exposures import Exposure
 from models.user_state import HistoryEvent
@@ -88,7 +92,8 @@ class SqliteStore:
 
     def __init__(self, path: str, seen_window_s: float = SEEN_WINDOW_S) -> None:
         self._args = (path, seen_window_s)
-        self._file = SqliteFile(path, _SCHEMA)
+        self._file = SqliteFile(path, _SCHEMA + CATALOGUE_SCHEMA)
+        self.catalogue = SqliteCatalogue(self._file)
         self._window_us = round(seen_window_s * 1_000_000)
 
     def __reduce__(self) -> tuple[type[SqliteStore], tuple[str, float]]:
@@ -127,11 +132,17 @@ class SqliteStore:
             )
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        """State of each user in order; two queries for the whole batch."""
+        """State of each user in order."""
+        return self.fetch(user_ids).users
+
+    def fetch(self, user_ids: Sequence[str]) -> Fetched:
+        """State of each user in order and the version of the items; four queries for the whole batch."""
         histories: dict[str, list[HistoryEvent]] = {}
         countries: dict[str, str | None] = {}
         attributes: dict[str, dict[str, str]] = {}
+        profiles: dict[str, bytes] = {}
         with self._file.read() as db:
+            version = newest_version(db, Kind.ITEM)
             for part in _parts(list(dict.fromkeys(user_ids))):
                 for user_id, country, item_id, code, time_us in db.execute(_FETCH.format(_marks(part)), part):
                     if user_id not in histories:
@@ -140,14 +151,24 @@ class SqliteStore:
                         histories[user_id].append(HistoryEvent(item_id, EVENT_OF_CODE[code], time_us))
                 for user_id, name, value in db.execute(_FETCH_ATTRIBUTES.format(_marks(part)), part):
                     attributes.setdefault(user_id, {})[name] = value
-        return [OnlineUser(_newest(histories.get(u, [])), countries.get(u), attributes.get(u, {})) for u in user_ids]
+                profiles |= profile_states(db, part)
+        users = (
+            with_profile(
+                OnlineUser(_newest(histories.get(u, [])), countries.get(u), attributes.get(u, {})), profiles.get(u)
+            )
+            for u in user_ids
+        )
+        return Fetched(list(users), version)
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
         rows = [_row(user_id, event) for user_id, user in users.items() for event in user.history]
-        described = [(user_id, *pair) for user_id, user in users.items() for pair in user.attributes.items()]
         with self._write() as db:
-            _remember(db, ((user_id, user.country) for user_id, user in users.items()), rows)
+            known = {user_id for part in _parts(list(users)) for user_id in profile_states(db, part)}
+            new = {user_id: user for user_id, user in users.items() if user_id not in known}
+            described = [(user_id, *pair) for user_id, user in new.items() for pair in user.attributes.items()]
+            countries = ((user_id, None if user_id in known else user.country) for user_id, user in users.items())
+            _remember(db, countries, rows)
             db.executemany(_DESCRIBE, described)
             _bound(db, rows)
 

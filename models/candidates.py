@@ -30,6 +30,10 @@ class Candidates:
         """The best `k`."""
         return Candidates(self.item_rows[:k], self.scores[:k])
 
+    def where(self, keep: NDArray[np.bool_]) -> Candidates:
+        """Those that `keep` marks, in their order."""
+        return Candidates(self.item_rows[keep], self.scores[keep])
+
     def reordered(self, scores: NDArray[np.float32]) -> Candidates:
         """The same items by other scores; equals keep their order."""
         order = np.argsort(-scores, kind="stable")

@@ -13,6 +13,10 @@ USERS = pa.schema(
         # Whatever else is known of the user (age, gender, …), as one JSON object.
         pa.field("attributes", pa.string()),
         pa.field("updated_at", TIMESTAMP, nullable=False),
+        # The user's consent; null when it was never asked.
+        pa.field("personalization", pa.bool_()),
+        # When the profile was taken back: until it is put again nothing here counts.
+        pa.field("deleted_at", TIMESTAMP),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )
@@ -27,6 +31,13 @@ ITEMS = pa.schema(
         pa.field("description", pa.string()),
         pa.field("attributes", pa.string()),
         pa.field("updated_at", TIMESTAMP, nullable=False),
+        # False takes it out of every answer; null says nothing.
+        pa.field("available", pa.bool_()),
+        pa.field("expires_at", TIMESTAMP),
+        # Where it may be shown; null is everywhere.
+        pa.field("countries", pa.list_(pa.string())),
+        # When it was taken out of the catalogue: until it is put again it is in no answer.
+        pa.field("deleted_at", TIMESTAMP),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )

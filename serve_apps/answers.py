@@ -8,12 +8,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 
 from models.candidates import Candidates
 from models.events import EventType
 from models.recommender import Recommender
 from models.user_state import UserState
+from serve_apps.item_view import ItemView
 
 Item = dict[str, Any]
 _DONE = {
@@ -48,45 +50,47 @@ def make_answer(items: list[Item], variant: str, version: str, fallback: str | N
     return Answer(uuid.uuid4().hex, items, variant, version, fallback, freshness_ms)
 
 
-def recommended_items(recommender: Recommender, user: UserState, candidates: Candidates) -> list[Item]:
+def recommended_items(recommender: Recommender, view: ItemView, user: UserState, candidates: Candidates) -> list[Item]:
     """A personal row: each reason is the item of the user's history that lies nearest to the recommended one."""
     otherwise = "Based on your earlier activity" if recommender.knows(user) else "Chosen for you"
     done = {event.item_id: _DONE[event.event_type] for event in user.history if event.event_type in _DONE}
     reasons = [
-        f"Because you {done[cause]} {_title(recommender, cause)}" if cause else otherwise
+        f"Because you {done[cause]} {_title(recommender, view, cause)}" if cause else otherwise
         for cause in recommender.causes(user, candidates.item_rows)
     ]
-    return _items(recommender, candidates, reasons, "model")
+    return _items(recommender, view, candidates, reasons, "model")
 
 
-def popular_items(recommender: Recommender, country: str | None, limit: int, exclude: AbstractSet[str]) -> list[Item]:
-    """Popular in the country, then everywhere; each item says on which list it stands."""
-    candidates = recommender.popular(country, limit, exclude)
+def popular_items(
+    recommender: Recommender, view: ItemView, user: UserState, limit: int, exclude: AbstractSet[str]
+) -> list[Item]:
+    """Popular in the country, then everywhere; each item says on which list it stands. Empty when nothing is left."""
+    country, barred = user.country, recommender.rows(exclude)
+    candidates = view.popular(user, limit + len(barred))
+    candidates = candidates.where(~np.isin(candidates.item_rows, barred)).head(limit)
     own = recommender.popularity.in_country(country, candidates.item_rows)
     reasons = [f"Popular in {country}" if local else "Popular" for local in own.tolist()]
-    return _items(recommender, candidates, reasons, "popularity")
+    return _items(recommender, view, candidates, reasons, "popularity")
 
 
-def similar_items(
-    recommender: Recommender, item_id: str, limit: int, candidates: Candidates, hidden: AbstractSet[str]
+def similar_items(recommender: Recommender, view: ItemView, item_id: str, candidates: Candidates) -> list[Item]:
+    """Neighbours of an item."""
+    reason = f"Similar to {_title(recommender, view, item_id)}"
+    return _items(recommender, view, candidates, [reason] * len(candidates), "similar")
+
+
+def _items(
+    recommender: Recommender, view: ItemView, candidates: Candidates, reasons: Sequence[str], source: str
 ) -> list[Item]:
-    """Neighbours of an item, without what the user hid; empty when there are none."""
-    barred = set(recommender.rows(hidden).tolist())
-    keep = [at for at, row in enumerate(candidates.item_rows.tolist()) if row not in barred][:limit]
-    kept = Candidates(candidates.item_rows[keep], candidates.scores[keep])
-    return _items(recommender, kept, [f"Similar to {_title(recommender, item_id)}"] * len(kept), "similar")
-
-
-def _items(recommender: Recommender, candidates: Candidates, reasons: Sequence[str], source: str) -> list[Item]:
-    table = recommender.items
+    ids = recommender.items.ids
     return [
         {
-            "item_id": table.ids[row],
+            "item_id": ids[row],
             "score": score,
             "rank": rank,
             "reason": reason,
             "source": source,
-            "metadata": {"title": table.titles[row], "categories": table.categories[row]},
+            "metadata": {"title": view.title(row), "categories": view.categories(row)},
         }
         for rank, (row, score, reason) in enumerate(
             zip(candidates.item_rows.tolist(), candidates.scores.tolist(), reasons, strict=True), start=1
@@ -94,6 +98,6 @@ def _items(recommender: Recommender, candidates: Candidates, reasons: Sequence[s
     ]
 
 
-def _title(recommender: Recommender, item_id: str) -> str:
+def _title(recommender: Recommender, view: ItemView, item_id: str) -> str:
     row = recommender.items.vocabulary.row(item_id)
-    return item_id if row is None else recommender.items.titles[row] or item_id
+    return item_id if row is None else view.title(row) or item_id

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from cluster.online_store import OnlineStore
 from models.errors import StoreError
 from serve_apps.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
+from serve_apps.catalogue_routes import catalogue_routes
 from serve_apps.door import Door
 from serve_apps.door_options import DoorOptions
 from serve_apps.http_errors import ERRORS, HttpError, install_error_handlers
@@ -38,6 +39,7 @@ def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
     install_error_handlers(app)
     app.include_router(_read_routes(chain))
     app.include_router(write_routes(store, door.event_times))
+    app.include_router(catalogue_routes(store.catalogue))
     app.include_router(_health_routes(chain, store))
     return app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cluster.registry import Registry
 from models.errors import BundleError, NotFoundError
@@ -31,6 +31,7 @@ class LiveBundles:
         self._loading = threading.Lock()
         self._loaded: dict[str, Recommender] = {}
         self._refused: str | None = None
+        self._prepare: Callable[[Recommender], None] | None = None
         champion = self._registry.champion()
         if champion is None:
             raise NotFoundError(f"no champion in {registry_uri}. Train and publish one: shoal train, shoal publish")
@@ -44,6 +45,17 @@ class LiveBundles:
     def champion(self) -> Recommender:
         """The newest champion that loaded."""
         return self._champion
+
+    @property
+    def loaded(self) -> list[Recommender]:
+        """Every bundle in memory."""
+        return list(self._loaded.values())
+
+    def before_each(self, prepare: Callable[[Recommender], None]) -> None:
+        """Have this done to every bundle in memory now, and to each that is loaded later before it answers."""
+        self._prepare = prepare
+        for recommender in self.loaded:
+            prepare(recommender)
 
     async def get(self, version: str) -> Recommender:
         """The bundle of a version; one that is not in memory yet is loaded in a thread."""
@@ -60,6 +72,8 @@ class LiveBundles:
             if found is None:
                 digest = self._registry.manifest(version).feature_digest
                 found = Recommender.load(self._registry.fetch(version), version, digest)
+                if self._prepare is not None:
+                    self._prepare(found)
                 self._loaded = {**self._loaded, version: found}
             return found
 

@@ -7,17 +7,22 @@ The rungs below the full chain, named in an answer's `fallback`:
     without_ranking              ranking failed: retrieval's order answers
     retrieval_failed             retrieval failed: popular items answer
     store_unavailable            the user's state could not be read: popular items answer
+
+On every rung an item that is deleted, unavailable, expired or not for the user's country is left out, and others take
+its place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
+
+import numpy as np
 
 from cluster.online_store import OnlineStore, OnlineUser
 from models.candidates import Candidates
@@ -27,8 +32,9 @@ from models.features import UserBatch
 from models.recommender import NUM_CANDIDATES, Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
-from serve_apps.answers import Answer, make_answer, popular_items, recommended_items, similar_items
+from serve_apps.answers import Answer, Item, make_answer, popular_items, recommended_items, similar_items
 from serve_apps.live_bundles import LiveBundles
+from serve_apps.live_catalogue import LiveCatalogue
 from serve_apps.messages import HomeQuery, Query, SimilarQuery
 from serve_apps.recorder import Recorder
 
@@ -36,6 +42,10 @@ _log = logging.getLogger(__name__)
 SIMILAR_VARIANT = "similar"
 """Similar items are outside the experiment; their answers carry this as `variant`."""
 _STAGE_TIMEOUT_S = 2.0
+_MIN_CANDIDATES = NUM_CANDIDATES // 2
+"""Candidates that a user has to be left with once those they may not see are out; else retrieval is asked for more."""
+_WIDEN, _MAX_CANDIDATES = 8, 64 * NUM_CANDIDATES
+"""How many times as many are asked for then, and at most; popular items fill what is missing still."""
 
 
 class Retriever(Protocol):
@@ -63,7 +73,10 @@ class _Task:
 
 
 class Router:
-    """Answers a batch of questions; a failed stage costs its rung, never the answer, and no answer is empty."""
+    """Answers a batch of questions; a failed stage costs its rung, never the answer.
+
+    No answer is empty unless the user may see nothing at all.
+    """
 
     def __init__(
         self,
@@ -78,6 +91,8 @@ class Router:
         self._retrieval, self._ranking = retrieval, ranking
         self._exclude_seen = exclude_seen
         self._recorder = Recorder(store, experiment)
+        self._catalogue = LiveCatalogue(store.catalogue)
+        bundles.before_each(self._catalogue.prepare)
 
     async def champion(self) -> str:
         """Version of the champion in use."""
@@ -109,15 +124,24 @@ class Router:
         return [answer.to_json() for answer in in_order]
 
     async def _users(self, queries: Sequence[Query]) -> tuple[list[UserState], bool]:
-        """State of each question's user, in one fetch; empty states and True when the store cannot answer."""
+        """State of each question's user, in one fetch; empty states and True when the store cannot answer.
+
+        That fetch also tells whether the catalogue has changed. Only then what changed is fetched, before any answer.
+        """
         now = datetime.now(UTC)
         ids = [query.user_id or "" for query in queries]
+        failed = False
         try:
-            found = await asyncio.wait_for(asyncio.to_thread(self._store.users, ids), _STAGE_TIMEOUT_S)
+            found = await asyncio.wait_for(asyncio.to_thread(self._fetch, ids), _STAGE_TIMEOUT_S)
         except (StoreError, TimeoutError) as error:
             _log.error("answering without the store: %r", error)
-            return [UserState(user_id, now) for user_id in ids], True
-        return [_state(user, query, now) for user, query in zip(found, queries, strict=True)], False
+            found, failed = [OnlineUser()] * len(ids), True
+        return [_state(user, query, now) for user, query in zip(found, queries, strict=True)], failed
+
+    def _fetch(self, user_ids: Sequence[str]) -> list[OnlineUser]:
+        fetched = self._store.fetch(user_ids)
+        self._catalogue.catch_up(self._bundles.loaded, fetched.items_version)
+        return fetched.users
 
     async def _home(self, version: str, tasks: Sequence[_Task], answers: dict[int, Answer]) -> None:
         """Answers of one version's tasks, into `answers`."""
@@ -133,8 +157,8 @@ class Router:
                 return
             batch = recommender.batch([task.user for task in known])
             barred = [recommender.rows(self._excluded(task.user)) for task in known]
-            found = await asyncio.wait_for(
-                self._retrieval.retrieve(version, batch, NUM_CANDIDATES, barred), _STAGE_TIMEOUT_S
+            found = await self._candidates(
+                recommender, known, lambda k: self._retrieval.retrieve(version, batch, k, barred)
             )
         except Exception:  # whatever it was, the answer is owed
             _log.exception("retrieval failed for version %s; popular items answer", version)
@@ -144,6 +168,23 @@ class Router:
         ranked, fallback = await self._rank(version, batch, found)
         for task, candidates in zip(known, ranked, strict=True):
             answers[task.at] = self._personal(recommender, task, candidates, fallback)
+
+    async def _candidates(
+        self, recommender: Recommender, tasks: Sequence[_Task], ask: Callable[[int], Awaitable[list[Candidates]]]
+    ) -> list[Candidates]:
+        """What retrieval finds and the users may see; asked for more while that leaves a user with too few."""
+        view, k = self._catalogue.view(recommender), NUM_CANDIDATES
+        while True:
+            found = await asyncio.wait_for(ask(k), _STAGE_TIMEOUT_S)
+            kept = [view.kept(whole, task.user) for task, whole in zip(tasks, found, strict=True)]
+            short = any(
+                # Fewer than were asked for are all there are.
+                len(few) < len(whole) == k and len(few) < max(_MIN_CANDIDATES, task.query.limit)
+                for task, few, whole in zip(tasks, kept, found, strict=True)
+            )
+            if not short or k >= _MAX_CANDIDATES:
+                return [candidates.head(NUM_CANDIDATES) for candidates in kept]
+            k *= _WIDEN
 
     async def _rank(
         self, version: str, users: UserBatch, found: list[Candidates]
@@ -159,14 +200,18 @@ class Router:
         ids = [task.query.item_id for task in tasks if isinstance(task.query, SimilarQuery)]
         failed = False
         try:
-            call = self._retrieval.similar(recommender.version, ids, NUM_CANDIDATES)
-            found = await asyncio.wait_for(call, _STAGE_TIMEOUT_S)
+            found = await self._candidates(
+                recommender, tasks, lambda k: self._retrieval.similar(recommender.version, ids, k)
+            )
         except Exception:  # whatever it was, the answer is owed
             _log.exception("retrieval failed for version %s; popular items answer", recommender.version)
             found, failed = [Candidates.empty()] * len(ids), True
+        view = self._catalogue.view(recommender)
         for task, item_id, candidates in zip(tasks, ids, found, strict=True):
-            items = similar_items(recommender, item_id, task.query.limit, candidates, task.user.hidden)
+            shown = candidates.where(~np.isin(candidates.item_rows, recommender.rows(task.user.hidden)))
+            items = similar_items(recommender, view, item_id, shown.head(task.query.limit))
             if items:
+                items = self._filled(items, recommender, task, {item_id})
                 answers[task.at] = make_answer(items, SIMILAR_VARIANT, recommender.version, None, task.user)
                 continue
             unknown = recommender.items.vocabulary.row(item_id) is None
@@ -176,18 +221,32 @@ class Router:
     def _personal(self, recommender: Recommender, task: _Task, candidates: Candidates, fallback: str | None) -> Answer:
         if not len(candidates):
             return self._popular(task, "all_seen")
-        items = recommended_items(recommender, task.user, candidates.head(task.query.limit))
+        view = self._catalogue.view(recommender)
+        items = recommended_items(recommender, view, task.user, candidates.head(task.query.limit))
+        items = self._filled(items, recommender, task)
         return make_answer(items, task.variant.name, recommender.version, fallback, task.user)
 
     def _popular(self, task: _Task, fallback: str | None, also: AbstractSet[str] = frozenset()) -> Answer:
-        """Popular items without the excluded ones; when those are all, without the hidden ones alone."""
+        """Popular items without the excluded ones; when those are all, without the hidden ones; else any."""
         recommender, user, limit = self._bundles.champion, task.user, task.query.limit
-        excluded = self._excluded(user) | also
-        items = popular_items(recommender, user.country, limit, excluded)
-        if items[0]["item_id"] in excluded:
-            items = popular_items(recommender, user.country, limit, user.hidden)
-            fallback = fallback or "all_seen"
+        view = self._catalogue.view(recommender)
+        items = popular_items(recommender, view, user, limit, self._excluded(user) | also)
+        for excluded in (user.hidden, frozenset[str]()):
+            if not items:
+                items = popular_items(recommender, view, user, limit, excluded)
+                fallback = fallback or "all_seen"
         return make_answer(items, task.variant.name, recommender.version, fallback, user)
+
+    def _filled(
+        self, items: list[Item], recommender: Recommender, task: _Task, also: AbstractSet[str] = frozenset()
+    ) -> list[Item]:
+        """The row, what the user may not see replaced by popular items where retrieval found no others."""
+        view, missing = self._catalogue.view(recommender), task.query.limit - len(items)
+        if missing <= 0 or not view.restricts:
+            return items
+        shown = {item["item_id"] for item in items} | also | self._excluded(task.user)
+        others = popular_items(recommender, view, task.user, missing, shown)
+        return items + [{**item, "rank": rank} for rank, item in enumerate(others, start=len(items) + 1)]
 
     def _excluded(self, user: UserState) -> AbstractSet[str]:
         """What the row must not show: all the user has seen, or else what they hid and what they just chose."""

@@ -28,6 +28,9 @@ COMMANDS = {
     "keys": ("cluster.keys_command", "make, list, revoke and rotate the API keys of the HTTP server"),
     "warm-store": ("pipelines.warm_store", "fill the online store from the lake"),
     "event-sink": ("pipelines.event_sink", "move the event log into the lake, exactly once"),
+    "items": ("cluster.items_command", "read, put or delete items in the store, without a server"),
+    "users": ("cluster.users_command", "read, put or delete profiles in the store, without a server"),
+    "catalogue-sink": ("pipelines.catalogue_sink", "move what was put or deleted into the lake"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),
     "settings": ("cluster.settings_command", "show every setting and its value"),
 }
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items()]
     head = "usage: shoal COMMAND [options]     (shoal COMMAND --help for each)\n\ncommands:\n"
     return head + "\n".join(lines) + "\n\nexample:\n  shoal ingest logs/ && shoal train --recipe two_tower"
 

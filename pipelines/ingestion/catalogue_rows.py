@@ -11,6 +11,7 @@ from models.tables import Table
 from pipelines.ingestion import fields
 from pipelines.ingestion.checking import REASON, RECORD
 from pipelines.ingestion.chunks import COLUMNS, EXTRA, ROW, record
+from pipelines.ingestion.timestamps import microseconds
 
 _TITLE_YEAR = r"\((\d{4})\)\s*$"
 _DATE_FORMATS = ("%Y-%m-%d", "%d-%b-%Y", "%Y")
@@ -31,6 +32,11 @@ def check_items(frame: pl.DataFrame, now: datetime, list_separator: str) -> pl.D
             "released": raw["released"] if raw["released"].dtype.is_temporal() else _date(fields.text(raw["released"])),
             "raw_released": fields.text(raw["released"]),
             "description": fields.text(raw["description"]),
+            "available": fields.truth(raw["available"]),
+            "raw_available": fields.text(raw["available"]),
+            "expires_at": microseconds(raw["expires_at"], "s").cast(pl.Datetime("us", "UTC")),
+            "raw_expires_at": fields.text(raw["expires_at"]),
+            "countries": fields.names(raw["countries"], list_separator),
         }
     )
     released, given = pl.col("released").cast(pl.Date), pl.col("raw_released").is_not_null()
@@ -39,16 +45,33 @@ def check_items(frame: pl.DataFrame, now: datetime, list_separator: str) -> pl.D
     reason = pl.coalesce(
         fields.bad_id("item_id"),
         pl.when(given & released.is_null()).then(pl.format("released: '{}' is no date", fields.shown("raw_released"))),
+        fields.not_read("available", "neither true nor false"),
+        fields.not_read("expires_at", "no time"),
     )
-    checked = parsed.with_columns(reason.alias(REASON), pl.coalesce(released, from_title).alias("released"))
+    checked = parsed.with_columns(
+        reason.alias(REASON),
+        pl.coalesce(released, from_title).alias("released"),
+        # No list is everywhere.
+        pl.when(pl.col("countries").list.len() > 0).then(pl.col("countries")),
+    )
     return _finish(checked, frame, now, ITEMS.names)
 
 
 def check_users(frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Columns of the users table, `ROW`, and for bad rows `REASON` and `RECORD`."""
     raw = _columns(frame, Table.USERS)
-    parsed = pl.DataFrame({name: fields.text(raw[name]) for name in ("user_id", "country")})
-    reason = pl.coalesce(fields.bad_id("user_id"), fields.too_long("country"))
+    parsed = pl.DataFrame(
+        {
+            **{name: fields.text(raw[name]) for name in ("user_id", "country")},
+            "personalization": fields.truth(raw["personalization"]),
+            "raw_personalization": fields.text(raw["personalization"]),
+        }
+    )
+    reason = pl.coalesce(
+        fields.bad_id("user_id"),
+        fields.too_long("country"),
+        fields.not_read("personalization", "neither true nor false"),
+    )
     return _finish(parsed.with_columns(reason.alias(REASON)), frame, now, USERS.names)
 
 
@@ -86,5 +109,6 @@ def _finish(checked: pl.DataFrame, frame: pl.DataFrame, now: datetime, names: li
     if bad.any():
         records = records.scatter(bad.arg_true(), record(frame.filter(bad)))
     moment = pl.lit(now).cast(pl.Datetime("us", "UTC")).alias("updated_at")
-    full = checked.with_columns(frame[EXTRA].alias("attributes"), frame[ROW], records, moment)
+    never = pl.lit(None, pl.Datetime("us", "UTC")).alias("deleted_at")
+    full = checked.with_columns(frame[EXTRA].alias("attributes"), frame[ROW], records, moment, never)
     return full.select(*names, ROW, REASON, RECORD)

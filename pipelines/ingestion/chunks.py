@@ -28,11 +28,21 @@ _INTERACTION_COLUMNS = (
     "device",
     "context",
 )
-_ITEM_COLUMNS = ("item_id", "title", "categories", "tags", "released", "description")
+_ITEM_COLUMNS = (
+    "item_id",
+    "title",
+    "categories",
+    "tags",
+    "released",
+    "description",
+    "available",
+    "expires_at",
+    "countries",
+)
 COLUMNS: dict[Table, tuple[str, ...]] = {
     Table.INTERACTIONS: _INTERACTION_COLUMNS,
     Table.ITEMS: _ITEM_COLUMNS,
-    Table.USERS: ("user_id", "country"),
+    Table.USERS: ("user_id", "country", "personalization"),
 }
 """The columns that a source may give, by table."""
 

@@ -10,6 +10,7 @@ from models.events import MAX_ID_BYTES
 
 _NO_GENRE = "(no genres listed)"
 _SHOWN_CHARS = 40
+_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def text(values: pl.Series) -> pl.Series:
@@ -29,6 +30,20 @@ def names(values: pl.Series, separator: str) -> pl.Series:
         return values.fill_null([])
     parsed = [_names(value, separator) for value in text(values)]
     return pl.Series(values.name, parsed, dtype=pl.List(pl.String))
+
+
+def truth(values: pl.Series) -> pl.Series:
+    """True or false from truth values, 1 and 0, or words; null where it is none of them."""
+    if values.dtype == pl.Boolean:
+        return values
+    words = text(values).str.strip_chars().str.to_lowercase()
+    return words.replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
+
+
+def not_read(name: str, what: str) -> pl.Expr:
+    """What is wrong where `raw_<name>` was given and the column `name` is null all the same, or null."""
+    bad = pl.col(f"raw_{name}").is_not_null() & pl.col(name).is_null()
+    return pl.when(bad).then(pl.format(f"{name}: '{{}}' is {what}", shown(f"raw_{name}")))
 
 
 def bad_id(name: str) -> pl.Expr:

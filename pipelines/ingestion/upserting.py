@@ -15,6 +15,11 @@ from pipelines.ingestion.datasource import SPLIT
 _ROWS_A_BUCKET = 1_000_000
 """Rows that the driver holds at a time."""
 _BUCKET = "_bucket"
+_STANDING = {
+    Table.ITEMS: ["available", "expires_at", "countries", "deleted_at"],
+    Table.USERS: ["personalization", "deleted_at"],
+}
+"""Columns that outlive an ingest which does not give them: what was withdrawn by HTTP stays so."""
 
 
 def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
@@ -35,8 +40,24 @@ def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
             continue
         ordered = pl.DataFrame(batch).sort(SPLIT, ROW)
         merged = merge_items(ordered) if table is Table.ITEMS else merge_users(ordered)
+        merged = _with_standing(merged, lake, table)
         num_changed += lake.upsert(table, merged.to_arrow())
     return num_changed
+
+
+def _with_standing(rows: pl.DataFrame, lake: Lake, table: Table) -> pl.DataFrame:
+    """The rows, what the lake says of their availability or consent kept where a source does not speak of it."""
+    key, names = TABLES[table].key, _STANDING[table]
+    keys = rows.select(key)
+    said = pl.any_horizontal(pl.col(names).is_not_null())
+    batches = (pl.DataFrame(batch).filter(said) for batch in lake.batches(table, [key, *names]))
+    kept = [part for batch in batches if len(part := batch.join(keys, on=key, how="semi"))]
+    if not kept:
+        return rows
+    joined = rows.join(pl.concat(kept), on=key, how="left", suffix="_kept", maintain_order="left")
+    return joined.select(
+        pl.coalesce(name, f"{name}_kept").alias(name) if name in names else pl.col(name) for name in rows.columns
+    )
 
 
 def into_buckets(block: pa.Table, key: str, num_buckets: int) -> pa.Table:

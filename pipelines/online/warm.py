@@ -1,4 +1,4 @@
-"""The lake into a fresh online store: every user's newest events, country and attributes.
+"""The lake into a fresh online store: the catalogue, and every user's newest events, country and attributes.
 
 Reads one date partition after the other, oldest first as a store likes its events, and hands over a chunk of
 rows at a time, so that memory does not grow with the lake or its users. The store itself merges and keeps the
@@ -20,6 +20,7 @@ from models.events import NEGATIVE_TYPES, EventType
 from models.profiles import parse_attributes
 from models.tables import Table
 from models.user_state import HistoryEvent
+from pipelines.online.warm_catalogue import warm_catalogue
 
 CHUNK_ROWS = 50_000
 """Rows handed over at once, some 0.5 s of work for a store that also serves."""
@@ -41,7 +42,8 @@ def warm(lake: Lake, store: OnlineStore, *, on_batch: Callable[[WarmProgress], N
     Countries and attributes come from the users table; the country of users that it gives none, from their first
     interaction with one.
     """
-    for batch in lake.batches(Table.USERS, ("user_id", "country", "attributes")):
+    warm_catalogue(lake, store.catalogue)
+    for batch in lake.batches(Table.USERS, ("user_id", "country", "attributes", "deleted_at")):
         store.warm(_profiles(batch))
     days = lake.rows_by_date(Table.INTERACTIONS)
     num_rows, num_read = sum(days.values()), 0
@@ -71,10 +73,11 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _profiles(batch: pa.RecordBatch) -> Mapping[str, OnlineUser]:
-    columns = (batch[name].to_pylist() for name in ("user_id", "country", "attributes"))
+    columns = (batch[name].to_pylist() for name in ("user_id", "country", "attributes", "deleted_at"))
     users = {
         user_id: OnlineUser(country=country, attributes=parse_attributes(text))
-        for user_id, country, text in zip(*columns, strict=True)
+        for user_id, country, text, deleted_at in zip(*columns, strict=True)
+        if deleted_at is None
     }
     return {user_id: user for user_id, user in users.items() if user.country or user.attributes}
 

@@ -13,6 +13,7 @@ from pipelines.ingestion.ingesting import IngestOptions, ingest
 from pipelines.learning.refit import selecting
 from pipelines.learning.runs.run_folder import stable_run_id
 from pipelines.learning.trainer import train
+from pipelines.online.catalogue_sink import catalogue_sink
 from pipelines.online.sink import sink
 from pipelines.online.warm import warm
 from pipelines.publication.publish import Published, publish
@@ -30,9 +31,11 @@ def retrain(
     sources: Sequence[str] = (),
     options: IngestOptions | None = None,
 ) -> Published:
-    """The event log and the `sources` go into the lake first; the store learns what only the lake knew."""
+    """Event log, catalogue and `sources` go into the lake first; the store learns what only the lake knew."""
     drained = sink(store, lake)
     say(f"event log: {drained.num_interactions:,} interactions, {drained.num_exposures:,} exposures into the lake")
+    moved = catalogue_sink(store, lake)
+    say(f"catalogue: {moved.num_items:,} items, {moved.num_users:,} users into the lake")
     for source in sources:
         say(str(ingest(source, lake, options or IngestOptions())))
     if sources:

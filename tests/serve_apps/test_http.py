@@ -139,6 +139,10 @@ def test_the_document_describes_every_route_and_error(server: Server) -> None:
         "/api/recommendations/similar",
         "/api/interactions",
         "/api/feedback",
+        "/api/items",
+        "/api/items/{id}",
+        "/api/users",
+        "/api/users/{id}",
         "/api/health",
         "/api/health/live",
         "/api/health/ready",
@@ -152,6 +156,14 @@ def test_the_document_describes_every_route_and_error(server: Server) -> None:
     assert "recommendation_id" in one["required"]
     assert many["items"] == named["properties"]["interactions"]["items"] == one
     assert "$ref" not in str(one)
+    item, user = (document["paths"][f"/api/{name}s/{{id}}"] for name in ("item", "user"))
+    assert set(item) == set(user) == {"get", "put", "patch", "delete"}
+    for operations, fields in ((item, {"title", "available", "countries"}), (user, {"country", "personalization"})):
+        assert [p["name"] for p in operations["get"]["parameters"]] == ["id"]
+        for method in ("put", "patch"):
+            schema = operations[method]["requestBody"]["content"]["application/json"]["schema"]
+            assert fields <= set(schema["properties"])
+            assert "$ref" not in str(schema)
 
 
 def test_health_says_what_answers(server: Server) -> None:

@@ -95,6 +95,22 @@ def test_an_event_shows_in_the_very_next_answer(http: httpx.Client) -> None:
         assert after != row
 
 
+def test_an_item_that_is_withdrawn_is_in_no_next_answer_until_it_is_back(http: httpx.Client) -> None:
+    for user_id in ("u4", "nobody"):
+        for _ in range(5):
+            row = _ids(_home(http, user_id))
+            path = f"/api/items/{row[0]}"
+            assert http.put(path, json={"title": "Now"}).json()["title"] == "Now"
+            assert _home(http, user_id)["items"][0]["metadata"]["title"] == "Now"
+            assert http.patch(path, json={"available": False}).json()["available"] is False
+            after = _ids(_home(http, user_id))
+            assert (row[0] in after, len(after)) == (False, 20)
+            assert http.delete(path).json() == {"item_id": row[0], "deleted": True}
+            assert row[0] not in _ids(_home(http, user_id))
+            assert http.put(path, json={}).status_code == 200
+            assert _ids(_home(http, user_id)) == row
+
+
 def test_strangers_unknown_items_and_similar_ones(http: httpx.Client) -> None:
     assert _home(http, "nobody")["fallback"] == "unknown_user"
     for item_id, fallback in (("i1", None), ("nothing", "unknown_item")):
@@ -122,6 +138,8 @@ def test_bad_input_and_missing_keys(server: RunningServer, http: httpx.Client) -
         (http.get(HOME), 422),
         (http.get("/nowhere"), 404),
         (http.put(HOME), 405),
+        (http.put("/api/items/i1", json={"titel": "x"}), 422),
+        (http.get("/api/items/nothing"), 404),
         (httpx.get(f"{server.url}{HOME}?user_id=u1"), 401),
     ]
     for answer, status in cases:

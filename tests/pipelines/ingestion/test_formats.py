@@ -212,3 +212,18 @@ def test_a_context_is_taken_as_it_is_and_other_columns_are_added_to_it(tmp_path:
     contexts = [None if text is None else json.loads(text) for text in good(rows)["context"]]
     assert contexts == [{"daytime": "morning"}, {"city": "Oslo", "daytime": "night"}, {"city": "Oslo"}, None]
     assert reasons(rows) == ["context: 'morning' is no JSON object", "context: '[\"morning\"]' is no JSON object"]
+
+
+def test_availability_expiry_countries_and_consent_are_columns(tmp_path: Path) -> None:
+    rows = '1,false,2030-01-01T00:00:00Z,NO|SE\n2,1,2030-01-01,"[""NO""]"\n3,,,\n4,perhaps,,\n5,,soon,\n'
+    write(tmp_path, "items.csv", "item_id,available,expires_at,countries\n" + rows)
+    write(tmp_path, "users.jsonl", '{"user_id": "a", "personalization": false}\n{"user_id": "b"}\n')
+    items, users = checked(tmp_path, Table.ITEMS), checked(tmp_path, Table.USERS)
+    end = datetime(2030, 1, 1, tzinfo=UTC)
+    assert good(items).select("available", "expires_at", "countries", "attributes").rows() == [
+        (False, end, ["NO", "SE"], None),
+        (True, end, ["NO"], None),
+        (None, None, None, None),
+    ]
+    assert reasons(items) == ["available: 'perhaps' is neither true nor false", "expires_at: 'soon' is no time"]
+    assert users["personalization"].to_list() == [False, None]

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from cluster.lake import AppTransaction, Lake
 from cluster.lake_parts import Part
+from models.catalogue import ITEMS, USERS
 from models.events import INTERACTIONS
 from models.tables import Table
 from pipelines.ingest import main
@@ -235,3 +237,23 @@ def test_ml_1m(shared_data: Path, lake: Lake) -> None:
     assert events["timestamp"].min() == datetime(2000, 4, 25, 23, 5, 32, tzinfo=UTC)
     positive = events["context"].str.json_path_match("$.positive")
     assert (positive == "true").sum() == 575_281
+
+
+def test_what_a_source_does_not_say_of_availability_and_consent_stays(source: Path, lake: Lake) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    items = [{"item_id": "i0", "title": "Old", "available": False, "countries": ["NO"], "updated_at": moment}]
+    users = [{"user_id": "u0", "personalization": False, "updated_at": moment}]
+    lake.upsert(Table.ITEMS, pa.Table.from_pylist(items, ITEMS))
+    lake.upsert(Table.USERS, pa.Table.from_pylist(users, USERS))
+    ingest(str(source), lake)
+    [item] = [row for row in lake.read(Table.ITEMS).to_pylist() if row["item_id"] == "i0"]
+    assert (item["available"], item["countries"], item["title"] != "Old") == (False, ["NO"], True)
+    [user] = [row for row in lake.read(Table.USERS).to_pylist() if row["user_id"] == "u0"]
+    assert user["personalization"] is False
+    before = versions(lake)
+    assert ingest(str(source), lake).num_new == 0
+    assert versions(lake) == before
+    (source / "items.jsonl").write_text('{"item_id": "i0", "title": "New", "available": true}\n')
+    ingest(str(source), lake)
+    [item] = [row for row in lake.read(Table.ITEMS).to_pylist() if row["item_id"] == "i0"]
+    assert (item["available"], item["countries"], item["title"]) == (True, ["NO"], "New")

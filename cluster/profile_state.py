@@ -1,0 +1,27 @@
+"""What an answer reads of a user's profile, as the catalogue keeps it, and how it stands above the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import orjson
+
+from cluster.online_store import OnlineUser
+from models.catalogue_entries import UserEntry
+from models.profiles import parse_attributes
+
+
+def profile_state(entry: UserEntry | None) -> bytes:
+    """Country, attributes as `models/profiles.py` has them, consent; None is a deleted profile."""
+    if entry is None:
+        return orjson.dumps((None, {}, None))
+    attributes = parse_attributes(orjson.dumps(entry.attributes).decode())
+    return orjson.dumps((entry.country, attributes, entry.personalization))
+
+
+def with_profile(user: OnlineUser, state: bytes | None) -> OnlineUser:
+    """The user as the profile says. Only a country that it leaves open comes from elsewhere; None: no profile."""
+    if state is None:
+        return user
+    country, attributes, personalization = orjson.loads(state)
+    return replace(user, country=country or user.country, attributes=attributes, personalization=personalization)

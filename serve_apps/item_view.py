@@ -1,0 +1,110 @@
+"""The items of one bundle as the catalogue has them now: who may see which, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.catalogue_store import Change
+from models.candidates import Candidates
+from models.item_state import ItemState
+from models.recommender import Recommender
+from models.user_state import UserState
+from models.vocabulary import Rows
+
+_NEVER = np.iinfo(np.int64).max
+_EVERYWHERE = 0
+MAX_TITLES = 100_000
+"""Items whose newest title and categories are held because the bundle has others; the longest unchanged go first."""
+
+
+class ItemView:
+    """Three arrays in row order, 13 bytes an item however many are restricted, and titles that are newer.
+
+    `version`: the change of the catalogue up to which it is true. A row may show an item that the bundle knows and the
+    catalogue does not.
+    """
+
+    def __init__(self, recommender: Recommender) -> None:
+        self.version = 0
+        self._items, self._popularity = recommender.items, recommender.popularity
+        self._blocked = np.zeros(len(self._items), np.bool_)
+        self._expires_us = np.full(len(self._items), _NEVER, np.int64)
+        # Which of the lists of countries an item has; the first is everywhere.
+        self._list = np.full(len(self._items), _EVERYWHERE, np.int32)
+        self._countries: list[frozenset[str]] = [frozenset()]
+        self._number_of: dict[frozenset[str], int] = {}
+        self._shown: dict[int, tuple[str | None, list[str]]] = {}
+        self.restricts = False
+        """Whether anything at all was ever kept from anybody."""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Take in changes, older ones first."""
+        for change in changes:
+            row = self._items.vocabulary.row(change.id)
+            if row is not None:
+                self._set(row, ItemState.from_bytes(change.state))
+        if changes:
+            self.version = max(self.version, changes[-1].version)
+
+    def allows(self, rows: Rows, user: UserState) -> NDArray[np.bool_]:
+        """For each item row, whether the user may see it now. Who is nowhere sees what is everywhere."""
+        if not self.restricts:
+            return np.ones(len(rows), np.bool_)
+        allowed = ~self._blocked[rows] & (self._expires_us[rows] > user.now_us)
+        lists = self._list[rows]
+        for number in np.unique(lists[lists != _EVERYWHERE]):
+            if user.country not in self._countries[number]:
+                allowed &= lists != number
+        return allowed
+
+    def kept(self, candidates: Candidates, user: UserState) -> Candidates:
+        """The candidates that the user may see."""
+        if not self.restricts:
+            return candidates
+        return candidates.where(self.allows(candidates.item_rows, user))
+
+    def popular(self, user: UserState, num: int) -> Candidates:
+        """Popular in the user's country, then everywhere, then what has the most events, so that `num` are found.
+
+        Fewer when the popular lists are shorter and nothing on them is restricted, or when no more are allowed.
+        """
+        listed = Candidates(*self._popularity.top(user.country))
+        kept = self.kept(listed, user)
+        if len(kept) >= num or len(kept) == len(listed):
+            return kept
+        others = self.allows(np.arange(len(self._items)), user)
+        others[listed.item_rows] = False
+        rows = np.flatnonzero(others)
+        wanted = min(num - len(kept), len(rows))
+        rows = rows[np.argsort(-self._items.counts[rows], kind="stable")[:wanted]]
+        scores = np.zeros(len(rows), np.float32)
+        return Candidates(np.concatenate([kept.item_rows, rows]), np.concatenate([kept.scores, scores]))
+
+    def title(self, row: int) -> str | None:
+        """The newest title known."""
+        return self._shown[row][0] if row in self._shown else self._items.titles[row]
+
+    def categories(self, row: int) -> list[str]:
+        """The newest categories known."""
+        return self._shown[row][1] if row in self._shown else self._items.categories[row]
+
+    def _set(self, row: int, state: ItemState) -> None:
+        self.restricts = self.restricts or state.restricted
+        self._blocked[row] = state.blocked
+        self._expires_us[row] = _NEVER if state.expires_us is None else state.expires_us
+        self._list[row] = _EVERYWHERE if state.countries is None else self._number(frozenset(state.countries))
+        self._shown.pop(row, None)
+        shown = (state.title, list(state.categories))
+        if not state.blocked and shown != (self._items.titles[row], self._items.categories[row]):
+            self._shown[row] = shown
+            if len(self._shown) > MAX_TITLES:
+                del self._shown[next(iter(self._shown))]
+
+    def _number(self, countries: frozenset[str]) -> int:
+        number = self._number_of.setdefault(countries, len(self._countries))
+        if number == len(self._countries):
+            self._countries.append(countries)
+        return number

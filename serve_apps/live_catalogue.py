@@ -1,0 +1,71 @@
+"""The views of a replica's bundles, kept level with the catalogue in the store."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from weakref import WeakKeyDictionary
+
+from cluster.catalogue_store import CatalogueStore
+from models.catalogue_entries import Kind
+from models.errors import StoreError
+from models.recommender import Recommender
+from serve_apps.item_view import MAX_TITLES, ItemView
+
+_log = logging.getLogger(__name__)
+_PAGE = 10_000
+
+
+class LiveCatalogue:
+    """Thread-safe. A view is made from what is restricted and the newest changes, then follows by version.
+
+    It goes with its bundle. What has been taken in stays when the store fails, so that the next try goes on from there.
+    """
+
+    def __init__(self, store: CatalogueStore) -> None:
+        self._store = store
+        self._views: WeakKeyDictionary[Recommender, ItemView] = WeakKeyDictionary()
+        self._loading = threading.Lock()
+
+    def view(self, recommender: Recommender) -> ItemView:
+        """The view of a bundle as far as it is known; of an unknown bundle one that restricts nothing."""
+        return self._views.get(recommender) or ItemView(recommender)
+
+    def prepare(self, recommender: Recommender) -> None:
+        """Make the view of a bundle that will soon answer. A failure is logged: the first answer tries again."""
+        try:
+            self.catch_up([recommender], self._store.version(Kind.ITEM))
+        except StoreError as error:
+            _log.error("the catalogue is not known yet: %s", error)
+
+    def catch_up(self, recommenders: Iterable[Recommender], version: int) -> None:
+        """Bring the views of these bundles to a version at least. Blocks; raises `StoreError`."""
+        for recommender in recommenders:
+            view = self._views.get(recommender)
+            if view is None or view.version != version:
+                with self._loading:
+                    self._load(recommender, version)
+
+    def _load(self, recommender: Recommender, version: int) -> None:
+        view = self._views.get(recommender)
+        # A version that went back is that of a store which was emptied or restored; or only that of a slower question.
+        if view is None or (view.version > version and view.version > self._store.version(Kind.ITEM)):
+            view = self._made(recommender)
+            self._views[recommender] = view
+        while view.version < version:
+            page = self._store.changes(Kind.ITEM, view.version, _PAGE)
+            view.apply(page)
+            if len(page) < _PAGE:
+                view.version = max(view.version, version)
+
+    def _made(self, recommender: Recommender) -> ItemView:
+        view = ItemView(recommender)
+        horizon = self._store.horizon(Kind.ITEM, MAX_TITLES)
+        while view.version < horizon:
+            page = self._store.changes(Kind.ITEM, view.version, _PAGE, restricted=True)
+            view.apply(page)
+            if len(page) < _PAGE:
+                break
+        view.version = horizon
+        return view
