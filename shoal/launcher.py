@@ -26,7 +26,9 @@ COMMANDS = {
     "rank": ("pipelines.rank", "scores for given user-item pairs into a Parquet file"),
     "serve": ("serve_apps.serve", "answer over HTTP"),
     "warm-store": ("pipelines.warm_store", "fill the online store from the lake"),
-    "event-sink": ("pipelines.event_sink", "move the event log into the lake, exactly once"),
+    "consume": ("pipelines.consume", "move the event log to the lake and count what is trending, all the time"),
+    "event-sink": ("pipelines.event_sink", "move the event log into the lake once, exactly once"),
+    "dead-letters": ("pipelines.dead_letters", "list or replay entries of the event log that could not be used"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),
     "settings": ("cluster.settings_command", "show every setting and its value"),
 }

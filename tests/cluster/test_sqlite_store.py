@@ -11,7 +11,7 @@ import pytest
 from cluster.online_store import HISTORY_LIMIT, OnlineUser, open_store
 from cluster.sqlite_store import SqliteStore
 from models.errors import StoreError
-from tests.cluster.online_store_suite import OnlineStoreSuite, event, items
+from tests.cluster.online_store_suite import OnlineStoreSuite, event, items, read_all
 
 
 class TestSqliteStore(OnlineStoreSuite):
@@ -80,7 +80,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         db.execute("DROP TRIGGER full")
     db.close()
     assert store.append([event(2), event(3)]) == [True, True]
-    assert len(store.read_log(0, 10)) == 3
+    assert len(read_all(store)) == 3
     store.close()
 
 
