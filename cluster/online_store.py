@@ -52,8 +52,8 @@ class OnlineStore(Protocol):
     def append(self, events: Sequence[Interaction]) -> list[bool]:
         """Log the events and update histories; False marks a duplicate id.
 
-        All events of a partition are taken in one atomic step (`cluster/event_log.py`). An id belongs to one user.
-        An event's country becomes the user's where none is known.
+        All events of a partition (`cluster/event_log.py`) are taken in one atomic step. An event's country becomes the
+        user's where none is known.
         """
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:

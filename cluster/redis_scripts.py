@@ -105,6 +105,17 @@ local function describe(user, first, last)
 end
 """
 
+# An id is looked for where its user is, in the step that logs it. That another user's partition has none like it, the
+# partition of the id itself says: it binds the id to the partition that asked first.
+BIND = f"""{PREFIX}
+local bound = {{}}
+for i = 2, #ARGV, 2 do
+  local key = PREFIX .. 'bound:' .. ARGV[i]
+  bound[#bound + 1] = redis.call('SET', key, ARGV[i + 1], 'NX', 'GET', 'PX', ARGV[1]) or ARGV[i + 1]
+end
+return bound
+"""
+
 APPEND = f"""{LOGGING}{_USERS}
 local wrong = mistaken(ARGV[1])
 if wrong then return wrong end

@@ -8,6 +8,7 @@ touches one partition.
     id                   the store's random name, in partition 0
     offset, count        the last log offset; how many entries the log ever had
     log                  stream, id `<offset>-<count>`, fields kind and body; trimmed behind its readers
+    bound:<16 bytes>     an interaction id (hashed) → the partition its event is of, in a partition of the id's own
     seen:<16 bytes>      a taken interaction id (hashed), for the de-duplication window
     history:<user id>    list of the newest HISTORY_LIMIT positive events
     negatives:<user id>  list of the newest HISTORY_LIMIT negative events
@@ -33,7 +34,7 @@ from cluster.redis_connection import connect, log_key, store_errors
 from cluster.redis_durability import weaknesses
 from cluster.redis_leases import RedisLeases
 from cluster.redis_log import RedisLog
-from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, USERS, WARM
+from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, BIND, USERS, WARM
 from cluster.redis_tallies import RedisTallies
 from cluster.settings import NUM_PARTITIONS
 from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, encode, seen_key
@@ -58,6 +59,7 @@ class RedisStore:
         self._args = (url, seen_window_s, num_partitions)
         self._window_ms = max(1, round(seen_window_s * 1_000))
         self._redis = connect(url)
+        self._bind = self._redis.register_script(BIND)
         self._append = self._redis.register_script(APPEND)
         self._append_exposures = self._redis.register_script(APPEND_EXPOSURES)
         self._warm = self._redis.register_script(WARM)
@@ -73,11 +75,15 @@ class RedisStore:
         """Log, de-duplicate and update histories, one script a partition; False marks a duplicate id."""
         calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions(), self._window_ms])
         at: dict[int, list[int]] = defaultdict(list)
-        for i, event in enumerate(events):
-            partition = self._partition(event.user_id)
+        keys = [seen_key(event.interaction_id) for event in events]
+        homes = [self._partition(event.user_id) for event in events]
+        for i, bound in enumerate(self._bound(keys, homes)):
+            event, partition = events[i], homes[i]
+            if bound != partition:
+                continue
             at[partition].append(i)
             calls[partition] += (
-                seen_key(event.interaction_id),
+                keys[i],
                 event.user_id,
                 event.country or "",
                 _entry(event.item_id, event.event_type, event.timestamp_us),
@@ -153,6 +159,23 @@ class RedisStore:
     def close(self) -> None:
         """Release connections; the next call opens them again."""
         self._redis.close()
+
+    def _bound(self, keys: Sequence[bytes], homes: Sequence[int]) -> list[int]:
+        """For each id, the partition that its first event within the window is of; `homes`: that of this one."""
+        num = self.log.num_partitions()
+        if num == 1:
+            return list(homes)
+        calls: dict[int, _Arguments] = defaultdict(lambda: [self._window_ms])
+        at: dict[int, list[int]] = defaultdict(list)
+        for i, (name, home) in enumerate(zip(keys, homes, strict=True)):
+            place = name[0] % num
+            at[place].append(i)
+            calls[place] += (name, home)
+        bound = list(homes)
+        for place, answer in self._call(self._bind, calls).items():
+            for i, partition in zip(at[place], answer, strict=True):
+                bound[i] = int(partition)
+        return bound
 
     def _partition(self, user_id: str) -> int:
         return partition_of(user_id, self.log.num_partitions())

@@ -82,7 +82,7 @@ redis.call('HSET', PREFIX .. 'positions', '{Job.TRENDING}', given.through)
 return 1
 """
 _TOP = f"""{PREFIX}
-return {{redis.call('GET', PREFIX .. 'half-life') or '1',
+return {{redis.call('GET', PREFIX .. 'half-life'),
   redis.call('ZREVRANGE', PREFIX .. 'trending:' .. ARGV[1], 0, ARGV[2] - 1, 'WITHSCORES')}}
 """
 
@@ -126,8 +126,9 @@ class RedisTallies:
         with store_errors(), self._redis.pipeline(transaction=False) as pipe:
             for partition in range(self._num_partitions()):
                 self._top(keys=[log_key(partition)], args=args, client=pipe)
-            answers = pipe.execute()
-        half_life_s = max(float(half_life) for half_life, _ in answers)
+            answers = [(float(half_life), pairs) for half_life, pairs in pipe.execute() if half_life]
+        # While a new half-life spreads, partitions may differ for a moment.
+        half_life_s = max((half_life for half_life, _ in answers), default=1.0)
         moments: dict[str, float] = {}
         for _, pairs in answers:
             for item, moment in zip(pairs[::2], pairs[1::2], strict=True):

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from cluster.event_log import DeadLetter, Job, Logged, Undecodable
 from cluster.lake import AppTransaction, Lake
-from cluster.lake_refusals import is_refusal
+from cluster.lake_refusals import is_refusal, reason_of
 from cluster.online_store import OnlineStore
 from models.errors import SchemaError
 from models.events import Interaction
@@ -114,7 +114,7 @@ class LakeSink:
     def _move_what_is_taken(self, table: Table, partition: int, rows: Sequence[Logged], error: Exception) -> int:
         """The halves of what was refused, down to the single rows that are to blame."""
         if len(rows) == 1:
-            self._bury(partition, rows[0], f"{table}: {type(error).__name__}: {error}", refused_by_lake=True)
+            self._bury(partition, rows[0], f"{table}: {reason_of(error)}", refused_by_lake=True)
             return 0
         middle = len(rows) // 2
         return self._move(table, partition, rows[:middle]) + self._move(table, partition, rows[middle:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Sequence
@@ -54,7 +53,7 @@ def counted(store: OnlineStore) -> int:
 
 
 def about(trends: list[Trend]) -> list[tuple[str, float]]:
-    return [(trend.item_id, pytest.approx(trend.weight, rel=0.01)) for trend in trends]
+    return [(trend.item_id, pytest.approx(trend.weight, rel=0.02)) for trend in trends]
 
 
 def test_moments_add_up_as_their_weights_do() -> None:
@@ -94,7 +93,7 @@ def test_lists_are_by_country_and_surface(store: OnlineStore) -> None:
         ]
     )
     counted(store)
-    assert about(store.trending(None, None, 9)) == [("a", 2.0), ("b", 2.0)]
+    assert sorted(about(store.trending(None, None, 9))) == [("a", 2.0), ("b", 2.0)]
     assert about(store.trending("NO", None, 9)) == [("a", 2.0)]
     assert about(store.trending("SE", None, 9)) == [("b", 1.0)]
     assert about(store.trending("NO", "home", 9)) == [("a", 1.0)]
@@ -151,7 +150,11 @@ def test_a_crash_at_any_step_counts_each_entry_once(store: OnlineStore) -> None:
 def test_the_weight_falls_with_time(store: OnlineStore) -> None:
     store.append([happened(1, "a", 0)])
     count(store, 0.5, 30, lambda _: None)
-    first = store.trending(None, None, 1)[0].weight
-    time.sleep(0.5)
-    second = store.trending(None, None, 1)[0].weight
-    assert math.isclose(second / first, 0.5, rel_tol=0.2)
+    weights = []
+    for pause_s in (0, 0.5):
+        time.sleep(pause_s)
+        before = time.time()
+        weights.append((before, store.trending(None, None, 1)[0].weight, time.time()))
+    (before, first, after), (later, second, latest) = weights
+    # Halved for each half second between the two, whose moments are known this well:
+    assert 2 ** (-2 * (latest - before)) <= second / first <= 2 ** (-2 * (later - after))

@@ -76,7 +76,7 @@ def test_what_the_lake_refuses_is_buried_and_moved_once_after_the_fix(store: Onl
     assert drain(store, lake, HALF_LIFE_S).num_interactions == 8
     assert ids(lake) == Counter(["event-first", *(f"event-{n}" for n in range(24))])
     # Counted when they came, and not again when they came back.
-    assert store.item_counts([f"item-{n}" for n in range(24)]) == [{"click": 1}] * 24
+    assert {counts["click"] for counts in store.item_counts([f"item-{n}" for n in range(24)])} == {1}
 
 
 def test_a_crash_after_a_burial_loses_nothing(store: OnlineStore, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def check(outcome: Outcome) -> None:
 
 
 def test_consumers(tmp_path: Path, lake: Lake) -> None:
-    check(kill_consumers(f"sqlite:///{tmp_path}/online.db", lake, times=2))
+    check(kill_consumers(f"sqlite:///{tmp_path}/online.db", lake, times=1))
 
 
 def test_writers_of_the_sqlite_file(tmp_path: Path, lake: Lake) -> None:
@@ -33,4 +33,4 @@ def test_writers_of_the_sqlite_file(tmp_path: Path, lake: Lake) -> None:
 
 def test_the_redis_server(tmp_path: Path, lake: Lake) -> None:
     (tmp_path / "redis").mkdir()
-    check(kill_redis(tmp_path / "redis", lake, times=2))
+    check(kill_redis(tmp_path / "redis", lake, times=1))
