@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items()]
     head = "usage: shoal COMMAND [options]     (shoal COMMAND --help for each)\n\ncommands:\n"
     return head + "\n".join(lines) + "\n\nexample:\n  shoal ingest logs/ && shoal train --recipe two_tower"
 

@@ -117,22 +117,16 @@ def test_a_server_that_is_not_there_is_a_clear_error() -> None:
         ({"appendfsync": "always"}, []),
         ({"appendfsync": "no"}, ["HALF A MINUTE"]),
         ({"appendonly": "no"}, ["EVERY event"]),
-        ({"appendfsync": "always", "maxmemory-policy": "allkeys-lru"}, ["DROPPED"]),
+        ({"appendfsync": "always", "maxmemory_policy": "allkeys-lru"}, ["DROPPED"]),
     ],
 )
 def test_what_a_server_would_lose_is_said_at_the_start(
-    redis_url: str, client: redis.Redis, caplog: pytest.LogCaptureFixture, settings: dict[str, str], said: list[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, settings: dict[str, str], said: list[str]
 ) -> None:
-    before = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
-    store = RedisStore(redis_url)
-    try:
-        client.config_set("appendonly", "yes")
-        for name, value in settings.items():
-            client.config_set(name, value)
+    with start(tmp_path, **settings) as (_, url):
+        store = RedisStore(url)
         warn_of_losses(store)
-    finally:
-        for name, value in before.items():
-            client.config_set(name, value)
+        store.close()
     assert len(caplog.messages) == len(said)
     assert all(part in message for part, message in zip(said, caplog.messages, strict=True))
 
