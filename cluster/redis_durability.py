@@ -14,9 +14,8 @@ _NO_LOG = (
 )
 _FSYNC = {
     "everysec": (
-        "Redis writes to disk once a second (appendfsync everysec): acknowledged events survive the death of its "
-        "process, but a power cut or a crash of its machine loses those of the LAST SECOND, or two. "
-        "Set appendfsync always."
+        "Redis writes to disk once a second (appendfsync everysec): when its process or its machine dies, acknowledged "
+        "events of the LAST SECOND, or two, may be lost. Set appendfsync always."
     ),
     "no": (
         "Redis leaves writing to the operating system (appendfsync no): a power cut loses acknowledged events of "

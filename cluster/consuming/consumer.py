@@ -24,6 +24,7 @@ from cluster.lake import Lake
 from cluster.leases import LEASE_S, Lease, share
 from cluster.online_store import OnlineStore, open_store
 from cluster.settings import Settings
+from models.errors import ShoalError
 
 _log = logging.getLogger(__name__)
 _RENEW = 3
@@ -84,7 +85,8 @@ class JobLoop:
                 stop.wait(0 if more else max(0.0, min(wait_s, due - time.monotonic())))
             except Exception as error:  # whatever it was, the log waits
                 self._error = f"{type(error).__name__}: {error}"
-                _log.exception("a turn of the %s job failed; it is tried again", self._job)
+                known = isinstance(error, ShoalError | OSError)
+                _log.error("a turn of the %s job failed and is tried again: %s", self._job, error, exc_info=not known)
                 stop.wait(_PAUSE_AFTER_ERROR_S)
         self._store.leases.release(list(self._held.values()))
         self._store.leases.leave(self._job, self._owner)

@@ -90,12 +90,12 @@ def _append_until_it_fails(store: RedisStore) -> int:
 
 @pytest.mark.slow
 def test_a_killed_server_comes_back_with_everything_it_acknowledged(tmp_path: Path) -> None:
-    with start(tmp_path) as (server, url):
+    with start(tmp_path, appendfsync="always") as (server, url):
         store = RedisStore(url)
         threading.Timer(0.3, server.kill).start()
         num_acknowledged = _append_until_it_fails(store)
     assert num_acknowledged > 0
-    with start(tmp_path) as (_, url):
+    with start(tmp_path, appendfsync="always") as (_, url):
         again = RedisStore(url)
         # The append that failed may have been taken: its answer is what was lost.
         assert len(read_all(again)) in (num_acknowledged, num_acknowledged + 1)

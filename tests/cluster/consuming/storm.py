@@ -141,13 +141,16 @@ def kill_writers(url: str, lake: Lake, times: int, seed: int = 2) -> Outcome:
 
 
 def kill_redis(folder: Path, lake: Lake, times: int, seed: int = 3) -> Outcome:
-    """The server is killed at a random moment and started again on its append-only file, again and again."""
+    """The server is killed at a random moment and started again on its append-only file, again and again.
+
+    With `everysec` it may answer before it has written, and a kill loses what it answered.
+    """
     chance = random.Random(seed)
     writer: Writer | None = None
     running: list[BaseProcess] = []
     port = 0
     for number in range(times + 1):
-        with start(folder, port) as (server, url):
+        with start(folder, port, appendfsync="always") as (server, url):
             port = int(url.rsplit(":", 1)[1].split("/")[0])
             if writer is None:
                 writer = Writer(url, "w")
