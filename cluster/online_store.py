@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cluster.catalogue_store import CatalogueStore
+from cluster.event_log import EventLog
+from cluster.leases import Leases
+from cluster.settings import Settings
+from cluster.trending import Tallies, Trend
 from models.errors import ConfigError
 from models.events import Interaction
 from models.exposures import Exposure
@@ -49,18 +53,6 @@ class Fetched:
     items_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """One entry of the event log.
-
-    `offset` is the microsecond of the append, made strictly increasing. A store that was emptied or restored from a
-    backup therefore never gives out an offset that a reader of it has already passed.
-    """
-
-    offset: int
-    entry: Interaction | Exposure
-
-
 class OnlineStore(Protocol):
     """Both back ends pass the same suite (`tests/cluster/online_store_suite.py`).
 
@@ -73,9 +65,10 @@ class OnlineStore(Protocol):
         """Items and users as they were put, on the same connections."""
 
     def append(self, events: Sequence[Interaction]) -> list[bool]:
-        """Log the events and update histories in one atomic step; False marks a duplicate id.
+        """Log the events and update histories; False marks a duplicate id.
 
-        An event's country becomes the user's where none is known.
+        All events of a partition (`cluster/event_log.py`) are taken in one atomic step. An event's country becomes the
+        user's where none is known.
         """
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
@@ -94,14 +87,32 @@ class OnlineStore(Protocol):
         deleted, only the history is taken.
         """
 
-    def read_log(self, after: int, limit: int) -> list[Logged]:
-        """Log entries with an offset above `after`, in order."""
+    @property
+    def log(self) -> EventLog:
+        """What was appended, in partitions, until it is moved on."""
 
-    def trim_log(self, through: int) -> None:
-        """Drop log entries up to and including `through`."""
+    @property
+    def leases(self) -> Leases:
+        """Who moves which partition on."""
+
+    @property
+    def tallies(self) -> Tallies:
+        """Where what is trending and the counters are added up."""
+
+    def trending(self, country: str | None, surface: str | None, n: int) -> list[Trend]:
+        """The `n` items of the greatest decayed number of positive events, best first; None is everywhere."""
+
+    def item_counts(self, item_ids: Sequence[str]) -> list[dict[str, int]]:
+        """Events of each item in order, by type and `shown`; those at 0 are left out."""
+
+    def user_counts(self, user_ids: Sequence[str]) -> list[dict[str, int]]:
+        """Events of each user in order, by type and `shown`; those at 0 are left out."""
 
     def identity(self) -> str:
         """A random name the store was given when it was made: offsets of two stores mean nothing to one another."""
+
+    def weaknesses(self) -> list[str]:
+        """What an acknowledgement of this store does not survive, and what to do; empty when there is nothing."""
 
     def ping(self) -> None:
         """Raise `StoreError` when the store cannot answer."""
@@ -111,16 +122,20 @@ class OnlineStore(Protocol):
 
 
 def open_store(url: str) -> OnlineStore:
-    """The store at `url`: `sqlite:///path` or `redis://…`. Each back end loads only when it is asked for."""
+    """The store at `url`: `sqlite:///path` or `redis://…`. Each back end loads only when it is asked for.
+
+    One that is not there yet gets the number of partitions of the settings.
+    """
+    num_partitions = Settings().partitions
     if url.startswith("sqlite:///"):
         from cluster.sqlite_store import SqliteStore
 
-        return SqliteStore(url.removeprefix("sqlite:///"))
+        return SqliteStore(url.removeprefix("sqlite:///"), num_partitions=num_partitions)
     if url.startswith(("redis://", "rediss://")):
         from cluster.redis_store import RedisStore
 
         try:
-            return RedisStore(url)
+            return RedisStore(url, num_partitions=num_partitions)
         except ValueError:  # its text may hold a part of the password
             raise ConfigError(
                 "the address of the online store is no Redis address. Use redis://:password@host:port/db, "

@@ -1,4 +1,5 @@
-"""The catalogue in Redis, on the connection of the online store. Every key starts with `shoal:{0}:catalogue:`.
+"""The catalogue in Redis, on the connection of the online store. Every key starts with `shoal:{0}:catalogue:`: changes
+of one kind have one order, so they lie together.
 
     <kind>:<id>         hash: version, state, and body unless it was deleted
     changes:<kind>      sorted set: the ids by the version at which they changed
@@ -10,15 +11,14 @@ Nothing of it expires: what was put stays until it is deleted, and what was dele
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cluster.catalogue_store import Change, Document, Edit, Outcome
-from cluster.redis_errors import store_errors
-from cluster.redis_scripts import PREFIX
+from cluster.redis_connection import key, store_errors
 from models.catalogue_entries import Kind
 
-CATALOGUE = f"{PREFIX}catalogue:"
+CATALOGUE = key(0, "catalogue:")
 ITEM_VERSION = f"{CATALOGUE}version:{Kind.ITEM}"
 _EDIT_ARGUMENTS = 7
 _MAX_EDITS = 500
@@ -26,7 +26,7 @@ _MAX_EDITS = 500
 _MAX_CHANGES = 2_000
 
 _WRITE = f"""
-local PREFIX, KIND = '{PREFIX}', ARGV[1]
+local KIND = ARGV[1]
 local DOCUMENT = '{CATALOGUE}' .. KIND .. ':'
 local function next_version(before)
   local now = redis.call('TIME')
@@ -51,9 +51,6 @@ for i = 2, #ARGV, {_EDIT_ARGUMENTS} do
       redis.call('SET', KEYS[1], version)
     end
     if restricted == '1' then redis.call('ZADD', KEYS[3], version, id) else redis.call('ZREM', KEYS[3], id) end
-    if KIND == '{Kind.USER}' and not new then
-      redis.call('DEL', PREFIX .. 'country:' .. id, PREFIX .. 'attributes:' .. id)
-    end
   end
   answer[#answer + 1] = version
   answer[#answer + 1] = old and 1 or 0
@@ -75,10 +72,10 @@ return answer
 
 
 class RedisCatalogue:
-    """`CatalogueStore` over the client of an online store."""
+    """`CatalogueStore` over the client of an online store. `partition_of`: where a user's own keys are."""
 
-    def __init__(self, client: Any) -> None:
-        self._redis = client
+    def __init__(self, client: Any, partition_of: Callable[[str], int]) -> None:
+        self._redis, self._partition_of = client, partition_of
         self._write = client.register_script(_WRITE)
         self._changes = client.register_script(_CHANGES)
 
@@ -103,16 +100,26 @@ class RedisCatalogue:
                 answer = self._write(keys=keys, args=[kind.value, *args])
             for version, existed, changed in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
                 outcomes.append(Outcome(int(version), bool(existed), bool(changed)) if version else None)
+        if kind is Kind.USER:
+            self._forget([edit.id for edit, done in zip(edits, outcomes, strict=True) if done and edit.body is None])
         return outcomes
+
+    def _forget(self, user_ids: Sequence[str]) -> None:
+        """What events and the lake told of users whose profile was deleted; a retry does it again."""
+        with store_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for user_id in user_ids:
+                partition = self._partition_of(user_id)
+                pipe.delete(key(partition, f"country:{user_id}"), key(partition, f"attributes:{user_id}"))
+            pipe.execute()
 
     def changes(self, kind: Kind, after: int, limit: int, *, restricted: bool = False) -> list[Change]:
         """Changes with a version above `after`, in order; `restricted`: only those that are restricted now."""
-        key = f"{CATALOGUE}{'restricted' if restricted else 'changes'}:{kind}"
+        name = f"{CATALOGUE}{'restricted' if restricted else 'changes'}:{kind}"
         found: list[Change] = []
         while len(found) < limit:
             num = min(limit - len(found), _MAX_CHANGES)
             with store_errors():
-                answer = self._changes(keys=[key], args=[after, num, kind.value])
+                answer = self._changes(keys=[name], args=[after, num, kind.value])
             parts = zip(answer[::3], answer[1::3], answer[2::3], strict=True)
             found += [Change(id_.decode(), int(float(score)), state) for id_, score, state in parts]
             if len(answer) < 3 * num:
@@ -130,6 +137,11 @@ class RedisCatalogue:
         """Version of the newest change; 0 before the first."""
         with store_errors():
             return int(self._redis.get(f"{CATALOGUE}version:{kind}") or 0)
+
+
+def profile_key(user_id: str) -> str:
+    """Where the state of a user's profile is."""
+    return f"{CATALOGUE}{Kind.USER}:{user_id}"
 
 
 def _arguments(edit: Edit) -> tuple[str | bytes | int, ...]:

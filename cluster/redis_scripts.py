@@ -1,4 +1,4 @@
-"""The Lua scripts that make each step on Redis atomic. `KEYS[1]` is always the log.
+"""The Lua scripts that make each step on Redis atomic. `KEYS[1]` is always the log of the partition they work on.
 
 A history entry is `length(item) code time item` (1, 1 and 8 bytes, then the item id): entries joined end to
 end can be taken apart again, and a list of them stays in Redis's compact listpacks.
@@ -9,16 +9,45 @@ from __future__ import annotations
 from cluster.online_store import HISTORY_LIMIT
 from cluster.store_codec import FIRST_NEGATIVE_CODE
 
-PREFIX = "shoal:{0}:"
-"""Of every key. The hash tag puts all of a partition's keys in one slot; there is one partition, 0."""
-
-LOG = f"{PREFIX}log"
-IDENTITY = f"{PREFIX}id"
 HISTORY_LIFE_S = 180 * 86_400
 """How long the keys of a user outlive the last write to them."""
 
-_COMMON = f"""
-local PREFIX, LIMIT, LIFE = '{PREFIX}', {HISTORY_LIMIT}, {HISTORY_LIFE_S}
+PREFIX = "local PREFIX = string.sub(KEYS[1], 1, -4)  -- without 'log'\n"
+"""Of every key of the partition, hash tag included, so that all of a script's keys lie in one slot."""
+
+LOGGING = f"""{PREFIX}
+-- The number of partitions the caller believes in; another one would scatter users over wrong logs.
+local function mistaken(num_partitions)
+  local key = PREFIX .. 'partitions'
+  redis.call('SET', key, num_partitions, 'NX')
+  local there = redis.call('GET', key)
+  if there ~= num_partitions then
+    return redis.error_reply('PARTITIONS are ' .. there .. ' in this store, not ' .. num_partitions .. '. Restart.')
+  end
+end
+
+-- The clock in microseconds, or one above the last offset when the clock has not moved on. A Redis that lost
+-- its last second, or everything, goes on above every offset it ever gave out.
+local now = redis.call('TIME')
+local offset = math.max(
+  now[1] * 1000000 + now[2], tonumber(redis.call('GET', PREFIX .. 'offset') or '0') + 1)
+local count = tonumber(redis.call('GET', PREFIX .. 'count') or '0')
+
+-- An entry's id is its offset, then which entry of the partition it is.
+local function log(kind, body)
+  count = count + 1
+  redis.call('XADD', KEYS[1], string.format('%.0f-%.0f', offset, count), 'kind', kind, 'body', body)
+  offset = offset + 1
+end
+
+local function logged()
+  redis.call('SET', PREFIX .. 'offset', string.format('%.0f', offset - 1))
+  redis.call('SET', PREFIX .. 'count', string.format('%.0f', count))
+end
+"""
+
+_USERS = f"""
+local LIMIT, LIFE = {HISTORY_LIMIT}, {HISTORY_LIFE_S}
 local FIRST_NEGATIVE = {FIRST_NEGATIVE_CODE}
 
 local function time_of(entry)
@@ -74,29 +103,27 @@ end
 local function describe(user, first, last)
   for i = first, last, 2 do redis.call('HSETNX', PREFIX .. 'attributes:' .. user, ARGV[i], ARGV[i + 1]) end
 end
-
--- The clock in microseconds, or one above the last offset when the clock has not moved on. A Redis that lost
--- its last second, or everything, goes on above every offset it ever gave out.
-local function next_offset()
-  local now = redis.call('TIME')
-  local last = tonumber(redis.call('GET', PREFIX .. 'offset') or '0')
-  return math.max(now[1] * 1000000 + now[2], last + 1)
-end
-
-local function log(offset, kind, body)
-  local text = string.format('%.0f', offset)
-  redis.call('XADD', KEYS[1], text .. '-0', 'kind', kind, 'body', body)
-  redis.call('SET', PREFIX .. 'offset', text)
-end
 """
 
-APPEND = f"""{_COMMON}
-local window_ms, taken, offset = ARGV[1], {{}}, next_offset()
-for i = 2, #ARGV, 6 do
+# An id is looked for where its user is, in the step that logs it. That another user's partition has none like it, the
+# partition of the id itself says: it binds the id to the partition that asked first.
+BIND = f"""{PREFIX}
+local bound = {{}}
+for i = 2, #ARGV, 2 do
+  local key = PREFIX .. 'bound:' .. ARGV[i]
+  bound[#bound + 1] = redis.call('SET', key, ARGV[i + 1], 'NX', 'GET', 'PX', ARGV[1]) or ARGV[i + 1]
+end
+return bound
+"""
+
+APPEND = f"""{LOGGING}{_USERS}
+local wrong = mistaken(ARGV[1])
+if wrong then return wrong end
+local window_ms, taken = ARGV[2], {{}}
+for i = 3, #ARGV, 6 do
   local id, user, country, entry, kind, body = unpack(ARGV, i, i + 5)
   if redis.call('SET', PREFIX .. 'seen:' .. id, '', 'NX', 'PX', window_ms) then
-    log(offset, kind, body)
-    offset = offset + 1
+    log(kind, body)
     remember(user, {{entry}})
     profile(user, country)
     taken[#taken + 1] = 1
@@ -104,43 +131,40 @@ for i = 2, #ARGV, 6 do
     taken[#taken + 1] = 0
   end
 end
+logged()
 return taken
 """
 
-APPEND_EXPOSURES = f"""{_COMMON}
-local offset = next_offset()
-for i = 1, #ARGV, 2 do
-  log(offset, ARGV[i], ARGV[i + 1])
-  offset = offset + 1
-end
+APPEND_EXPOSURES = f"""{LOGGING}
+local wrong = mistaken(ARGV[1])
+if wrong then return wrong end
+for i = 2, #ARGV, 2 do log(ARGV[i], ARGV[i + 1]) end
+logged()
 """
 
-WARM = f"""{_COMMON}
+WARM = f"""{PREFIX}{_USERS}
 local i = 1
 while i <= #ARGV do
   local user, country, described, count = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   local first = i + 4 + described
   local entries = {{}}
   for j = first, first + count - 1 do entries[#entries + 1] = ARGV[j] end
+  describe(user, i + 4, first - 1)
   remember(user, entries)
-  if redis.call('EXISTS', PREFIX .. 'catalogue:user:' .. user) == 0 then
-    describe(user, i + 4, first - 1)
-    profile(user, country)
-  end
+  profile(user, country)
   i = first + count
 end
 """
 
-USERS = f"""{_COMMON}
-local answer = {{redis.call('GET', KEYS[2])}}
+USERS = f"""{PREFIX}
+local answer = {{}}
 for i, user in ipairs(ARGV) do
   local positive = redis.call('LRANGE', PREFIX .. 'history:' .. user, 0, -1)
   local negative = redis.call('LRANGE', PREFIX .. 'negatives:' .. user, 0, -1)
-  answer[5 * i - 3] = table.concat(positive)
-  answer[5 * i - 2] = table.concat(negative)
-  answer[5 * i - 1] = redis.call('GET', PREFIX .. 'country:' .. user)
-  answer[5 * i] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
-  answer[5 * i + 1] = redis.call('HGET', PREFIX .. 'catalogue:user:' .. user, 'state')
+  answer[4 * i - 3] = table.concat(positive)
+  answer[4 * i - 2] = table.concat(negative)
+  answer[4 * i - 1] = redis.call('GET', PREFIX .. 'country:' .. user)
+  answer[4 * i] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
 end
 return answer
 """

@@ -1,90 +1,113 @@
-"""The online store on a cluster: Redis 7 or later.
+"""The online store on a cluster: Redis 7 or later. Only `cluster/redis_*.py` know `redis`.
 
-Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
+Users lie in partitions (`cluster/event_log.py`); every key of partition p starts with `shoal:{p}:`, and ids in it are
+at most 128 bytes. The hash tag puts all of a partition's keys in one slot of a Redis Cluster, and each script
+touches one partition.
 
-    id                   the store's random name
-    offset               the last log offset
-    log                  stream, id `<offset>-0`, fields kind and body; trimmed behind the sink
+    partitions           their number, in each of them
+    id                   the store's random name, in partition 0
+    offset, count        the last log offset; how many entries the log ever had
+    log                  stream, id `<offset>-<count>`, fields kind and body; trimmed behind its readers
+    bound:<16 bytes>     an interaction id (hashed) → the partition its event is of, in a partition of the id's own
     seen:<16 bytes>      a taken interaction id (hashed), for the de-duplication window
     history:<user id>    list of the newest HISTORY_LIMIT positive events
     negatives:<user id>  list of the newest HISTORY_LIMIT negative events
     country:<user id>    the user's country
     attributes:<user id> hash of the user's attributes. Keys of a user live HISTORY_LIFE_S after the last write to them
-    catalogue:…          see `cluster/redis_catalogue.py`
 
-Each append is one Lua script. All keys carry the hash tag `{0}`, so the store also runs on Redis Cluster, in
-one slot; spreading it means a tag for each partition of users, with a log each. Run Redis with
-`appendonly yes` (an acknowledgement is as durable as its `appendfsync`) and `maxmemory-policy noeviction`
-(the log must not be evicted).
+`cluster/redis_catalogue.py` has the keys of the catalogue, all of them in partition 0; `cluster/redis_log.py`,
+`redis_leases.py` and `redis_tallies.py` those of the log's readers. Each append is one Lua script a partition. Run
+Redis with `appendonly yes` (an acknowledgement is as durable as its `appendfsync`) and `maxmemory-policy noeviction` (the log
+must not be evicted): `weaknesses` says what is lost otherwise.
 """
 
 from __future__ import annotations
 
 import secrets
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import redis
-
-from cluster.online_store import SEEN_WINDOW_S, Fetched, Logged, OnlineUser
+from cluster.event_log import partition_of
+from cluster.online_store import SEEN_WINDOW_S, Fetched, OnlineUser
 from cluster.profile_state import with_profile
-from cluster.redis_catalogue import ITEM_VERSION, RedisCatalogue
-from cluster.redis_errors import store_errors as _store_errors
-from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, IDENTITY, LOG, USERS, WARM
-from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, decode, encode, seen_key
+from cluster.redis_catalogue import ITEM_VERSION, RedisCatalogue, profile_key
+from cluster.redis_connection import connect, log_key, store_errors
+from cluster.redis_durability import weaknesses
+from cluster.redis_leases import RedisLeases
+from cluster.redis_log import RedisLog
+from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, BIND, USERS, WARM
+from cluster.redis_tallies import RedisTallies
+from cluster.settings import NUM_PARTITIONS
+from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, encode, seen_key
+from cluster.trending import Trend
 from models.events import EventType, Interaction
 from models.exposures import Exposure
 from models.user_state import HistoryEvent
 
-_TIMEOUT_S = 5.0
+_IDENTITY = "shoal:{0}:id"
 _ENTRY = struct.Struct(">BBQ")
 _MAX_ARGUMENTS = 5_000
 """Of one script call: Redis serves nobody else meanwhile, and these take some 20 ms."""
 
 
-class RedisStore:
-    """`OnlineStore` in Redis. `seen_window_s`: the de-duplication window."""
+_Arguments = list[str | bytes | int]
 
-    def __init__(self, url: str, seen_window_s: float = SEEN_WINDOW_S) -> None:
-        self._args = (url, seen_window_s)
+
+class RedisStore:
+    """`OnlineStore` in Redis. `seen_window_s`: the de-duplication window; `num_partitions`: of a store made now."""
+
+    def __init__(self, url: str, seen_window_s: float = SEEN_WINDOW_S, num_partitions: int = NUM_PARTITIONS) -> None:
+        self._args = (url, seen_window_s, num_partitions)
         self._window_ms = max(1, round(seen_window_s * 1_000))
-        self._redis: Any = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+        self._redis = connect(url)
+        self._bind = self._redis.register_script(BIND)
         self._append = self._redis.register_script(APPEND)
         self._append_exposures = self._redis.register_script(APPEND_EXPOSURES)
         self._warm = self._redis.register_script(WARM)
         self._users = self._redis.register_script(USERS)
-        self.catalogue = RedisCatalogue(self._redis)
+        self.log = RedisLog(self._redis, num_partitions)
+        self.catalogue = RedisCatalogue(self._redis, self._partition)
+        self.leases = RedisLeases(self._redis, self.log.num_partitions)
+        self.tallies = RedisTallies(self._redis, self.log.num_partitions)
 
-    def __reduce__(self) -> tuple[type[RedisStore], tuple[str, float]]:
+    def __reduce__(self) -> tuple[type[RedisStore], tuple[str, float, int]]:
         return RedisStore, self._args
 
     def append(self, events: Sequence[Interaction]) -> list[bool]:
-        """Log, de-duplicate and update histories in one script; False marks a duplicate id."""
-        if not events:
-            return []
-        args: list[str | bytes | int] = [self._window_ms]
-        for event in events:
-            entry = _entry(event.item_id, event.event_type, event.timestamp_us)
-            args += (
-                seen_key(event.interaction_id),
+        """Log, de-duplicate and update histories, one script a partition; False marks a duplicate id."""
+        calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions(), self._window_ms])
+        at: dict[int, list[int]] = defaultdict(list)
+        keys = [seen_key(event.interaction_id) for event in events]
+        homes = [self._partition(event.user_id) for event in events]
+        for i, bound in enumerate(self._bound(keys, homes)):
+            event, partition = events[i], homes[i]
+            if bound != partition:
+                continue
+            at[partition].append(i)
+            calls[partition] += (
+                keys[i],
                 event.user_id,
                 event.country or "",
-                entry,
+                _entry(event.item_id, event.event_type, event.timestamp_us),
                 *encode(event),
             )
-        with _store_errors():
-            return [bool(taken) for taken in self._append(keys=[LOG], args=args)]
+        taken = [False] * len(events)
+        for partition, answer in self._call(self._append, calls).items():
+            for i, is_new in zip(at[partition], answer, strict=True):
+                taken[i] = bool(is_new)
+        return taken
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
-        if not exposures:
-            return
-        with _store_errors():
-            self._append_exposures(keys=[LOG], args=[part for e in exposures for part in encode(e)])
+        calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions()])
+        for exposure in exposures:
+            calls[self._partition(exposure.user_id)] += encode(exposure)
+        self._call(self._append_exposures, calls)
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        """State of each user in order, in one round trip."""
+        """State of each user in order."""
         return self.fetch(user_ids).users
 
     def fetch(self, user_ids: Sequence[str]) -> Fetched:
@@ -93,52 +116,98 @@ class RedisStore:
         A script joins each history into one string: 200 answers of 20 bytes would cost the client more to
         parse than they cost the server to join.
         """
-        with _store_errors():
-            version, *answer = self._users(keys=[LOG, ITEM_VERSION], args=list(user_ids))
-        parts = zip(answer[::5], answer[1::5], answer[2::5], answer[3::5], answer[4::5], strict=True)
-        users = (
-            with_profile(
-                OnlineUser(_history(positive, negative), country.decode() if country else None, _attributes(pairs)),
-                profile,
-            )
-            for positive, negative, country, pairs, profile in parts
-        )
-        return Fetched(list(users), int(version or 0))
+        calls: dict[int, list[str]] = defaultdict(list)
+        for user_id in dict.fromkeys(user_ids):
+            calls[self._partition(user_id)].append(user_id)
+        ordered = [user_id for part in calls.values() for user_id in part]
+        with store_errors(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.get(ITEM_VERSION)
+            for user_id in ordered:
+                pipe.hget(profile_key(user_id), "state")
+            for partition, part in calls.items():
+                self._users(keys=[log_key(partition)], args=part, client=pipe)
+            version, *answers = pipe.execute()
+        joined = [value for answer in answers[len(ordered) :] for value in answer]
+        states = zip(joined[::4], joined[1::4], joined[2::4], joined[3::4], strict=True)
+        found = {
+            user_id: with_profile(_user(*state), profile)
+            for user_id, profile, state in zip(ordered, answers, states, strict=False)
+        }
+        return Fetched([found[user_id] for user_id in user_ids], int(version or 0))
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
-        with _store_errors():
-            for args in _warm_calls(users):
-                self._warm(keys=[LOG], args=args)
+        with store_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for user_id in users:
+                pipe.exists(profile_key(user_id))
+            put = pipe.execute()
+        parts: dict[int, dict[str, OnlineUser]] = defaultdict(dict)
+        for (user_id, user), has_profile in zip(users.items(), put, strict=True):
+            parts[self._partition(user_id)][user_id] = OnlineUser(user.history) if has_profile else user
+        with store_errors():
+            for partition, part in parts.items():
+                for args in _warm_calls(part):
+                    self._warm(keys=[log_key(partition)], args=args)
 
-    def read_log(self, after: int, limit: int) -> list[Logged]:
-        """Log entries with an offset above `after`, in order."""
-        with _store_errors():
-            entries = self._redis.xrange(LOG, min=f"({max(after, 0)}-0", count=limit)
-        return [
-            Logged(int(entry_id.partition(b"-")[0]), decode(int(fields[b"kind"]), fields[b"body"]))
-            for entry_id, fields in entries
-        ]
+    def trending(self, country: str | None, surface: str | None, n: int) -> list[Trend]:
+        """The `n` items of the greatest weight, best first."""
+        return self.tallies.trending(country, surface, n)
 
-    def trim_log(self, through: int) -> None:
-        """Drop log entries up to and including `through`."""
-        with _store_errors():
-            self._redis.xtrim(LOG, minid=f"{through + 1}-0", approximate=False)
+    def item_counts(self, item_ids: Sequence[str]) -> list[dict[str, int]]:
+        """Counters of each item in order, by name."""
+        return self.tallies.item_counts(item_ids)
+
+    def user_counts(self, user_ids: Sequence[str]) -> list[dict[str, int]]:
+        """Counters of each user in order, by name."""
+        return self.tallies.user_counts(user_ids)
 
     def identity(self) -> str:
         """The name that the first who asked gave it."""
-        with _store_errors():
-            self._redis.set(IDENTITY, secrets.token_hex(8), nx=True)
-            return str(self._redis.get(IDENTITY).decode())
+        with store_errors():
+            self._redis.set(_IDENTITY, secrets.token_hex(8), nx=True)
+            return str(self._redis.get(_IDENTITY).decode())
+
+    def weaknesses(self) -> list[str]:
+        """What the server's configuration would lose."""
+        return weaknesses(self._redis)
 
     def ping(self) -> None:
         """Raise `StoreError` when the server does not answer."""
-        with _store_errors():
+        with store_errors():
             self._redis.ping()
 
     def close(self) -> None:
         """Release connections; the next call opens them again."""
         self._redis.close()
+
+    def _bound(self, keys: Sequence[bytes], homes: Sequence[int]) -> list[int]:
+        """For each id, the partition that its first event within the window is of; `homes`: that of this one."""
+        num = self.log.num_partitions()
+        if num == 1:
+            return list(homes)
+        calls: dict[int, _Arguments] = defaultdict(lambda: [self._window_ms])
+        at: dict[int, list[int]] = defaultdict(list)
+        for i, (name, home) in enumerate(zip(keys, homes, strict=True)):
+            place = name[0] % num
+            at[place].append(i)
+            calls[place] += (name, home)
+        bound = list(homes)
+        for place, answer in self._call(self._bind, calls).items():
+            for i, partition in zip(at[place], answer, strict=True):
+                bound[i] = int(partition)
+        return bound
+
+    def _partition(self, user_id: str) -> int:
+        return partition_of(user_id, self.log.num_partitions())
+
+    def _call(self, script: Any, calls: Mapping[int, Sequence[str | bytes | int]]) -> dict[int, Any]:
+        """The answers of a script that is called for several partitions, all in one round trip."""
+        if not calls:
+            return {}
+        with store_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for partition, args in calls.items():
+                script(keys=[log_key(partition)], args=args, client=pipe)
+            return dict(zip(calls, pipe.execute(), strict=True))
 
 
 def _entry(item_id: str, event_type: EventType, timestamp_us: int) -> bytes:
@@ -160,6 +229,10 @@ def _history(positive: bytes, negative: bytes) -> tuple[HistoryEvent, ...]:
     if positive and negative:
         events.sort(key=lambda event: event.timestamp_us)
     return tuple(events)
+
+
+def _user(positive: bytes, negative: bytes, country: bytes | None, pairs: Sequence[bytes]) -> OnlineUser:
+    return OnlineUser(_history(positive, negative), country.decode() if country else None, _attributes(pairs))
 
 
 def _attributes(pairs: Sequence[bytes]) -> dict[str, str]:

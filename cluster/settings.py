@@ -22,6 +22,9 @@ from models.events import MAX_CLOCK_SKEW
 
 _MAX_SKEW_S = int(MAX_CLOCK_SKEW.total_seconds())
 
+NUM_PARTITIONS = 4
+"""Of the event log of a store that is made now; one that is there keeps its number."""
+
 
 class Settings(BaseSettings):
     """Where things are kept and how the server listens. Secrets are masked when printed."""
@@ -54,6 +57,17 @@ class Settings(BaseSettings):
     max_lateness_s: int = Field(365 * 86_400, ge=1, description="How old an event sent over HTTP may be.")
     s3_endpoint: str | None = Field(None, description="S3 endpoint other than AWS's, e.g. http://minio:9000.")
     seed: int = Field(2026, ge=0, description="The one seed every random choice derives from.")
+    partitions: int = Field(
+        NUM_PARTITIONS,
+        ge=1,
+        le=256,
+        description="Partitions of the event log of a new online store; one that is there keeps its own.",
+    )
+    consumers: int = Field(1, ge=0, le=256, description="Processes that move the event log on beside a server.")
+    lake_interval_s: float = Field(2.0, gt=0, description="Seconds between two moves of the event log to the lake.")
+    trending_half_life_s: float = Field(
+        21_600.0, gt=0, description="Seconds after which an event weighs half in what is trending."
+    )
 
     def __init__(self, **given: Any) -> None:
         try:

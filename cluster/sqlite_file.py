@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,9 +30,11 @@ _CACHE_KIB = 32_768
 class SqliteFile:
     """Opens on first use; `sqlite3` errors leave as `StoreError`."""
 
-    def __init__(self, path: str, schema: str) -> None:
+    def __init__(self, path: str, schema: str, migrations: Mapping[int, str] | None = None) -> None:
+        """`schema` makes what is not there; then each of `migrations` brings a file from before its version along."""
         self._path = path
         self._schema = schema
+        self._migrations = migrations or {}
         self._writer = _Connection(self._connect)
         self._reader = _Connection(self._connect)
         self._pid = os.getpid()
@@ -103,7 +105,23 @@ class SqliteFile:
                 f"online store {self._path} has schema {found}; this Shoal knows {_SCHEMA_VERSION}. Update Shoal."
             )
         if found < _SCHEMA_VERSION:
-            db.executescript(f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
+            self._bring_up_to_date(db)
+
+    def _bring_up_to_date(self, db: Database) -> None:
+        """One transaction; of several processes that open an old file at once, one finds something to do."""
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            if found < _SCHEMA_VERSION:
+                changes = [text for version, text in sorted(self._migrations.items()) if 0 < found < version]
+                for statement in ";".join([self._schema, *changes]).split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
 
 
 class _Connection:

@@ -1,56 +1,33 @@
 """The online store on one machine: one SQLite file in WAL mode, shared by every process that opens it.
 
-    log      offset (microsecond of the append, made strictly increasing) → kind, body
-    seen     the ids taken within SEEN_WINDOW_S, by the offset they were taken at
-    users    user_id → a short key and the country
-    identity one random name, made with the file
-    history  (user key, time, item, event type): the newest HISTORY_LIMIT of each sign, or a few more
-    attributes (user key, name) → value
-    the tables of `cluster/sqlite_catalogue.py`
-
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
 survive a power cut. FULL costs one fsync a commit, some 0.2 ms against 0.02 ms without, so append in batches.
+`cluster/sqlite_schema.py` has the tables, `cluster/sqlite_catalogue.py` those of the catalogue.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, Fetched, Logged, OnlineUser
+from cluster.event_log import partition_of
+from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, Fetched, OnlineUser
 from cluster.profile_state import with_profile
+from cluster.settings import NUM_PARTITIONS
 from cluster.sqlite_catalogue import CATALOGUE_SCHEMA, SqliteCatalogue, newest_version, profile_states
 from cluster.sqlite_file import Database, SqliteFile
-from cluster.store_codec import (
-    EVENT_CODES,
-    EVENT_OF_CODE,
-    FIRST_NEGATIVE_CODE,
-    decode,
-    encode,
-    seen_key,
-)
+from cluster.sqlite_leases import SqliteLeases
+from cluster.sqlite_log import SqliteLog, next_offset
+from cluster.sqlite_schema import MIGRATIONS, SCHEMA
+from cluster.sqlite_tallies import SqliteTallies
+from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, FIRST_NEGATIVE_CODE, encode, seen_key
+from cluster.trending import Trend
 from models.catalogue_entries import Kind
 from models.events import Interaction
 from models.exposures import Exposure
 from models.user_state import HistoryEvent
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (
-    offset INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS seen (offset INTEGER PRIMARY KEY, event_key BLOB NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS users (
-    user_key INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, country TEXT);
-CREATE TABLE IF NOT EXISTS history (
-    user_key INTEGER NOT NULL, timestamp_us INTEGER NOT NULL,
-    item_id TEXT NOT NULL, event_code INTEGER NOT NULL,
-    PRIMARY KEY (user_key, timestamp_us, item_id, event_code)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attributes (
-    user_key INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (user_key, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS identity (store_id TEXT NOT NULL);
-INSERT INTO identity SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM identity);
-"""
 _PROFILE = """
 INSERT INTO users (user_id, country) VALUES (?, ?) ON CONFLICT (user_id)
     DO UPDATE SET country = excluded.country WHERE country IS NULL AND excluded.country IS NOT NULL
@@ -83,20 +60,24 @@ _FORGET = "DELETE FROM seen WHERE offset IN (SELECT offset FROM seen WHERE offse
 _MAX_PARAMETERS = 30_000
 _BOUND_EVERY = 16
 """One append in so many cuts its user's history: cutting reads the whole of it, and would double the cost."""
+_Entry = tuple[int, int, bytes]
 _HistoryRow = tuple[str, int, str, int]
 _T = TypeVar("_T")
 
 
 class SqliteStore:
-    """`OnlineStore` in one file. `seen_window_s`: the de-duplication window."""
+    """`OnlineStore` in one file. `seen_window_s`: the de-duplication window; `num_partitions`: of a file made now."""
 
-    def __init__(self, path: str, seen_window_s: float = SEEN_WINDOW_S) -> None:
-        self._args = (path, seen_window_s)
-        self._file = SqliteFile(path, _SCHEMA + CATALOGUE_SCHEMA)
+    def __init__(self, path: str, seen_window_s: float = SEEN_WINDOW_S, num_partitions: int = NUM_PARTITIONS) -> None:
+        self._args = (path, seen_window_s, num_partitions)
+        self._file = SqliteFile(path, CATALOGUE_SCHEMA + SCHEMA, MIGRATIONS)
         self.catalogue = SqliteCatalogue(self._file)
         self._window_us = round(seen_window_s * 1_000_000)
+        self.log = SqliteLog(self._file, num_partitions)
+        self.leases = SqliteLeases(self._file)
+        self.tallies = SqliteTallies(self._file)
 
-    def __reduce__(self) -> tuple[type[SqliteStore], tuple[str, float]]:
+    def __reduce__(self) -> tuple[type[SqliteStore], tuple[str, float, int]]:
         return SqliteStore, self._args
 
     def append(self, events: Sequence[Interaction]) -> list[bool]:
@@ -104,9 +85,9 @@ class SqliteStore:
         if not events:
             return []
         keys = [seen_key(event.interaction_id) for event in events]
-        entries = [encode(event) for event in events]
+        entries = self._entries(events)
         with self._write() as db:
-            offset = _next_offset(db)
+            offset = next_offset(db, len(events))
             oldest = offset - self._window_us
             db.execute(_FORGET, (oldest, 2 * len(events)))
             known = _known_keys(db, keys, oldest)
@@ -115,7 +96,7 @@ class SqliteStore:
                 taken.append(key not in known)
                 known.add(key)
             new = [i for i, is_new in enumerate(taken) if is_new]
-            db.executemany("INSERT INTO log VALUES (?, ?, ?)", ((offset + i, *entries[i]) for i in new))
+            _log(db, ((offset + i, entries[i]) for i in new))
             db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", ((offset + i, keys[i]) for i in new))
             rows = [_row(events[i].user_id, events[i]) for i in new]
             _remember(db, {(events[i].user_id, events[i].country): None for i in new}, rows)
@@ -124,12 +105,11 @@ class SqliteStore:
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
-        entries = [encode(exposure) for exposure in exposures]
+        if not exposures:
+            return
+        entries = self._entries(exposures)
         with self._write() as db:
-            offset = _next_offset(db)
-            db.executemany(
-                "INSERT INTO log VALUES (?, ?, ?)", ((offset + i, *entry) for i, entry in enumerate(entries))
-            )
+            _log(db, enumerate(entries, next_offset(db, len(entries))))
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
         """State of each user in order."""
@@ -172,24 +152,27 @@ class SqliteStore:
             db.executemany(_DESCRIBE, described)
             _bound(db, rows)
 
-    def read_log(self, after: int, limit: int) -> list[Logged]:
-        """Log entries with an offset above `after`, in order."""
-        with self._file.read() as db:
-            rows = db.execute(
-                "SELECT offset, kind, body FROM log WHERE offset > ? ORDER BY offset LIMIT ?", (after, limit)
-            ).fetchall()
-        return [Logged(offset, decode(kind, body)) for offset, kind, body in rows]
+    def trending(self, country: str | None, surface: str | None, n: int) -> list[Trend]:
+        """The `n` items of the greatest weight, best first."""
+        return self.tallies.trending(country, surface, n)
 
-    def trim_log(self, through: int) -> None:
-        """Drop log entries up to and including `through`."""
-        with self._write() as db:
-            db.execute("DELETE FROM log WHERE offset <= ?", (through,))
+    def item_counts(self, item_ids: Sequence[str]) -> list[dict[str, int]]:
+        """Counters of each item in order, by name."""
+        return self.tallies.item_counts(item_ids)
+
+    def user_counts(self, user_ids: Sequence[str]) -> list[dict[str, int]]:
+        """Counters of each user in order, by name."""
+        return self.tallies.user_counts(user_ids)
 
     def identity(self) -> str:
         """The name made with the file."""
         with self._file.read() as db:
-            (store_id,) = db.execute("SELECT store_id FROM identity").fetchone()
+            (store_id,) = db.execute("SELECT value FROM settled WHERE name = 'store_id'").fetchone()
         return str(store_id)
+
+    def weaknesses(self) -> list[str]:
+        """None: every commit is on the disk before it is acknowledged."""
+        return []
 
     def ping(self) -> None:
         """Raise `StoreError` when the file cannot be read."""
@@ -203,14 +186,14 @@ class SqliteStore:
     def _write(self) -> AbstractContextManager[Database]:
         return self._file.write()
 
+    def _entries(self, events: Sequence[Interaction | Exposure]) -> list[_Entry]:
+        num_partitions = self.log.num_partitions()
+        return [(partition_of(event.user_id, num_partitions), *encode(event)) for event in events]
 
-def _next_offset(db: Database) -> int:
-    """First free offset: the clock, or one above the last when the clock has not moved on.
 
-    `sqlite_sequence` remembers the last offset even when the whole log was trimmed.
-    """
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
-    return max(time.time_ns() // 1_000, row[0] + 1 if row else 1)
+def _log(db: Database, entries: Iterable[tuple[int, _Entry]]) -> None:
+    rows = ((partition, offset, kind, body) for offset, (partition, kind, body) in entries)
+    db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", rows)
 
 
 def _known_keys(db: Database, keys: Sequence[bytes], oldest: int) -> set[bytes]:

@@ -13,12 +13,14 @@ from typing import Any
 
 import orjson
 
+from cluster.event_log import Logged, Undecodable
 from models.events import EventType, Interaction
 from models.exposures import Exposure
 
 INTERACTION = 1
 EXPOSURE = 2
-"""What a log entry is, as stored beside its body."""
+LAKE_ONLY = 16
+"""What a log entry is, as stored beside its body; `LAKE_ONLY` is added to one that was counted before."""
 
 FIRST_NEGATIVE_CODE = 100
 EVENT_CODES = {
@@ -65,11 +67,27 @@ def encode(entry: Interaction | Exposure) -> tuple[int, bytes]:
     return kind, orjson.dumps(body)
 
 
+def logged(offset: int, kind: int, body: bytes) -> Logged:
+    """The log entry as it lies in a store; never fails."""
+    entry: Interaction | Exposure | Undecodable
+    try:
+        entry = decode(kind & ~LAKE_ONLY, body)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:  # JSON, contract and time alike
+        entry = Undecodable(f"{type(error).__name__}: {error}")
+    return Logged(offset, entry, kind, body, bool(kind & LAKE_ONLY))
+
+
 def decode(kind: int, body: bytes) -> Interaction | Exposure:
-    """The entry that `encode` wrote."""
+    """The entry that `encode` wrote; `ValueError`, `TypeError`, `KeyError` or `OverflowError` for any other."""
+    if kind not in (INTERACTION, EXPOSURE):
+        raise ValueError(f"a log entry of kind {kind} is unknown to this Shoal. Update it.")
     values: dict[str, Any] = orjson.loads(body)
     values["timestamp"] = _EPOCH + timedelta(microseconds=values["timestamp"])
     if kind == INTERACTION:
         return Interaction(**values)
     absent = {"model_version": None, "fallback": None}
-    return Exposure(**{**absent, **values, "item_ids": tuple(values["item_ids"])})
+    exposure = Exposure(**{**absent, **values, "item_ids": tuple(values["item_ids"])})
+    texts = (exposure.recommendation_id, exposure.user_id, exposure.surface, *exposure.item_ids)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("an id or the surface of an exposure is no text")
+    return exposure

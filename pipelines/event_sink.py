@@ -1,6 +1,6 @@
-"""Move the event log into the lake, exactly once, and trim the log behind it.
+"""Move the event log into the lake once, exactly once, and trim the log behind it.
 
-Interrupted at any moment, it goes on where it stopped; several at once do not move an event twice.
+Interrupted at any moment, it goes on where it stopped; several at once, or consumers beside it, move no event twice.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import argparse
 from collections.abc import Sequence
 
 from cluster.console import add_places, parser, run, say
+from cluster.consuming.drain import drain
 from cluster.lake import Lake
 from cluster.online_store import open_store
 from cluster.settings import Settings
-from pipelines.online.sink import sink
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,14 +23,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sink(args: argparse.Namespace) -> int:
-    store = open_store(Settings().store_url)
-    moved = sink(
+    settings = Settings()
+    store = open_store(settings.store_url)
+    moved = drain(
         store,
         Lake(args.lake),
+        settings.trending_half_life_s,
         on_batch=lambda so_far: say(f"{so_far.num_interactions + so_far.num_exposures:,} entries moved"),
     )
     store.close()
     print(f"moved {moved.num_interactions:,} interactions and {moved.num_exposures:,} exposures")
+    if moved.num_buried:
+        print(f"{moved.num_buried:,} entries could not be moved: shoal dead-letters list")
     return 0
 
 

@@ -18,6 +18,7 @@ from ray.serve import Application
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
+from cluster.durability import warn_of_losses
 from cluster.online_store import open_store
 from cluster.settings import Settings
 from models.candidates import Candidates
@@ -154,6 +155,7 @@ class _GatewayDeployment:
     def __init__(self, router: DeploymentHandle, store: str, door: DoorOptions, stock: bool) -> None:
         self._router, self._door, self._stock = router, door, stock
         self._store = open_store(store)
+        warn_of_losses(self._store)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_api(self, self._store, self._door)

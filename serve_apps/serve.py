@@ -37,7 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args_parser.add_argument("--port", type=int, default=defaults.port, help=f"port (default: {defaults.port})")
     args_parser.add_argument("--experiments", type=Path, default=defaults.experiments, help="experiments file (TOML)")
     args_parser.add_argument("--stock", action="store_true", help="Ray Serve as it comes, for comparison")
-    add_places(args_parser, "registry")
+    args_parser.add_argument(
+        "--consumers",
+        type=int,
+        default=defaults.consumers,
+        help=f"processes that move the event log on; 0: others do (default: {defaults.consumers})",
+    )
+    add_places(args_parser, "registry", "lake")
     return run(args_parser, _serve, argv)
 
 
@@ -60,6 +66,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _answer_until_stopped(args: argparse.Namespace) -> None:
+    from cluster.consuming.consumer import ConsumeOptions
+    from cluster.consuming.fleet import consumers
     from serve_apps import app  # Ray Serve reads its environment when it is imported
 
     stop = threading.Event()
@@ -67,7 +75,8 @@ def _answer_until_stopped(args: argparse.Namespace) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own
             signal.signal(number, lambda *_: stop.set())
         graph = app.ServeArgs(host=args.host, registry=args.registry, experiments=args.experiments, stock=args.stock)
-        with app.running(graph, args.port):
+        options = ConsumeOptions.from_settings(Settings())
+        with consumers(Settings().store_url, args.lake, args.consumers, options), app.running(graph, args.port):
             say(_ROUTES.format(url=f"http://{args.host}:{args.port}"))
             stop.wait()
             say("stopping")

@@ -24,8 +24,8 @@ TORCH_RETRIEVERS = tuple(f"models.retrievers.{name}" for name in ("two_tower", "
 NETS = ("models/nets/", *(name.replace(".", "/") + ".py" for name in TORCH_RETRIEVERS))
 """What of `models` is made of torch; `recommender` loads it, and all the rest are nouns."""
 HOMES = {
-    "redis": ("cluster/redis_store.py", "cluster/redis_errors.py"),
-    "deltalake": ("cluster/lake.py",),
+    "redis": ("cluster/redis_",),
+    "deltalake": ("cluster/lake",),
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
     "matplotlib": ("pipelines/figure.py",),

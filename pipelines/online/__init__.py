@@ -1,1 +1,1 @@
-"""Between the lake and the online store: warming the one, draining the other."""
+"""From the lake into the online store."""

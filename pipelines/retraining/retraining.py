@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster.console import say
+from cluster.consuming.drain import drain
 from cluster.lake import Lake
 from cluster.online_store import OnlineStore
 from cluster.registry import Registry
+from cluster.settings import Settings
 from pipelines.ingestion.ingesting import IngestOptions, ingest
 from pipelines.learning.refit import selecting
 from pipelines.learning.runs.run_folder import stable_run_id
 from pipelines.learning.trainer import train
 from pipelines.online.catalogue_sink import catalogue_sink
-from pipelines.online.sink import sink
 from pipelines.online.warm import warm
 from pipelines.publication.publish import Published, publish
 from pipelines.recipes import Recipe, to_dict
@@ -32,7 +33,7 @@ def retrain(
     options: IngestOptions | None = None,
 ) -> Published:
     """Event log, catalogue and `sources` go into the lake first; the store learns what only the lake knew."""
-    drained = sink(store, lake)
+    drained = drain(store, lake, Settings().trending_half_life_s)
     say(f"event log: {drained.num_interactions:,} interactions, {drained.num_exposures:,} exposures into the lake")
     moved = catalogue_sink(store, lake)
     say(f"catalogue: {moved.num_items:,} items, {moved.num_users:,} users into the lake")

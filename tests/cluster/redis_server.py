@@ -22,17 +22,17 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def start(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A server that keeps its data in `folder`, and its address; ended with the block."""
+def start(folder: Path, port: int = 0, **more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server that keeps its data in `folder`, and its address; ended with the block. `port`: 0 for any."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed: what Redis does is NOT tested")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = {"port": port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": ""}
+        port = port or probe.getsockname()[1]
+    options = {"port": port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": "", **more}
     command = ["redis-server"]
     for name, value in options.items():
-        command += [f"--{name}", str(value)]
+        command += [f"--{name.replace('_', '-')}", str(value)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         _wait(port)

@@ -11,7 +11,8 @@ import pytest
 from cluster.online_store import HISTORY_LIMIT, OnlineUser, open_store
 from cluster.sqlite_store import SqliteStore
 from models.errors import StoreError
-from tests.cluster.online_store_suite import OnlineStoreSuite, event, items
+from tests.cluster.online_store_suite import OnlineStoreSuite, event, items, read_all
+from tests.cluster.stores import make_old
 
 
 class TestSqliteStore(OnlineStoreSuite):
@@ -57,10 +58,7 @@ def test_a_file_made_before_there_were_attributes_still_opens(tmp_path: Path) ->
     store = SqliteStore(path)
     store.append([event(1, country="NO")])
     store.close()
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE attributes")
-        db.execute("PRAGMA user_version = 2")
-    db.close()
+    make_old(path, 2)
     again = SqliteStore(path)
     again.warm({"ann": OnlineUser(attributes={"age": "25"})})
     [ann] = again.users(["ann"])
@@ -80,7 +78,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         db.execute("DROP TRIGGER full")
     db.close()
     assert store.append([event(2), event(3)]) == [True, True]
-    assert len(store.read_log(0, 10)) == 3
+    assert len(read_all(store)) == 3
     store.close()
 
 

@@ -6,7 +6,9 @@ import sqlite3
 import time
 from pathlib import Path
 
+from cluster.online_store import OnlineStore
 from models.exposures import Exposure
+from tests.cluster.online_store_suite import logged
 from tests.serve_apps.conftest import Serve
 
 NUM_ANSWERS = 100
@@ -28,5 +30,5 @@ def test_rows_do_not_wait_for_writes(serve: Serve, tmp_path: Path) -> None:
     assert MOST_KEPT <= num <= MOST_KEPT + 1
 
 
-def _num_exposures(store: object) -> int:
-    return sum(isinstance(logged.entry, Exposure) for logged in store.read_log(0, 1_000))  # type: ignore[attr-defined]
+def _num_exposures(store: OnlineStore) -> int:
+    return sum(isinstance(entry, Exposure) for entry in logged(store))

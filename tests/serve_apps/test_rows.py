@@ -16,6 +16,7 @@ from models.experiments import Experiment, Variant
 from models.exposures import Exposure
 from models.recommender import Recommender
 from serve_apps.messages import HomeQuery, SimilarQuery
+from tests.cluster.online_store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import NORWAY_ITEMS, publish
 
@@ -184,7 +185,7 @@ def _exposures(server: Server, num: int) -> list[Exposure]:
     """Exposures are appended after the answer, so they may be a moment away."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        found = [logged.entry for logged in server.store.read_log(0, 100) if isinstance(logged.entry, Exposure)]
+        found = [entry for entry in logged(server.store) if isinstance(entry, Exposure)]
         if len(found) >= num:
             return found
         time.sleep(0.01)

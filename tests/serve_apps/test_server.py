@@ -17,7 +17,10 @@ import httpx
 import pytest
 
 from cluster.keys_command import main as keys_command
+from cluster.lake import Lake
+from cluster.online_store import open_store
 from cluster.registry import Registry
+from models.tables import Table
 from tests.serve_apps.running_server import RunningServer, running_server
 from tests.serve_apps.sample_bundle import publish
 
@@ -109,6 +112,18 @@ def test_an_item_that_is_withdrawn_is_in_no_next_answer_until_it_is_back(http: h
             assert row[0] not in _ids(_home(http, user_id))
             assert http.put(path, json={}).status_code == 200
             assert _ids(_home(http, user_id)) == row
+
+
+def test_an_event_reaches_the_lake_and_what_is_trending_by_itself(server: RunningServer, http: httpx.Client) -> None:
+    event = {"user_id": "u9", "item_id": "i3", "event_type": "click", "country": "NO", "interaction_id": "by itself"}
+    assert http.post("/api/interactions", json=event).json()["accepted"] == 1
+    lake, store = Lake(str(server.home / "lake")), open_store(f"sqlite:///{server.home / 'online.db'}")
+    deadline = time.monotonic() + 30
+    while "by itself" not in lake.read(Table.INTERACTIONS, ["interaction_id"])["interaction_id"].to_pylist():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [trend.item_id for trend in store.trending("NO", None, 1)] == ["i3"]
+    store.close()
 
 
 def test_strangers_unknown_items_and_similar_ones(http: httpx.Client) -> None:

@@ -11,13 +11,14 @@ import pytest
 from models.events import Interaction
 from serve_apps.door_options import DoorOptions
 from serve_apps.event_times import EventTimes
+from tests.cluster.online_store_suite import logged
 from tests.serve_apps.conftest import Serve, Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}
 
 
 def _logged(server: Server) -> list[Interaction]:
-    return [logged.entry for logged in server.store.read_log(0, 2_000) if isinstance(logged.entry, Interaction)]
+    return [entry for entry in logged(server.store) if isinstance(entry, Interaction)]
 
 
 def _refused(server: Server, body: Any, path: str = "/api/interactions") -> str:

@@ -8,24 +8,40 @@ from pathlib import Path
 
 import pytest
 
-from cluster.lake import Lake
-from cluster.online_store import Logged, OnlineStore
+from cluster.consuming.drain import drain
+from cluster.consuming.sink import LakeSink, Moved, sink
+from cluster.event_log import Logged
+from cluster.lake import AppTransaction, Lake
+from cluster.online_store import OnlineStore
+from cluster.sqlite_file import SqliteFile
+from cluster.sqlite_log import SqliteLog
+from cluster.sqlite_schema import MIGRATIONS, SCHEMA
 from cluster.sqlite_store import SqliteStore
 from models.tables import Table
 from pipelines.event_sink import main
-from pipelines.online.sink import SinkSummary, sink
-from tests.cluster.online_store_suite import event, exposure
+from tests.cluster.online_store_suite import event, exposure, read_all
+
+HALF_LIFE_S = 3_600.0
 
 
 class Crash(Exception):
     """The process ends here."""
 
 
-class CrashingStore(SqliteStore):
-    """The real store, in a process that dies before it can trim."""
+class CrashingLog(SqliteLog):
+    """The real log, in a process that dies before it can say how far it came."""
 
-    def trim_log(self, through: int) -> None:
+    def __init__(self, path: str) -> None:
+        super().__init__(SqliteFile(path, SCHEMA, MIGRATIONS), 1)
+
+    def advance(self, partition: int, through: int) -> None:
         raise Crash(through)
+
+
+def crashing(path: str) -> SqliteStore:
+    store = SqliteStore(path)
+    store.log = CrashingLog(path)
+    return store
 
 
 class CrashingLake(Lake):
@@ -44,7 +60,7 @@ def path(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(path: str) -> SqliteStore:
-    return SqliteStore(path)
+    return SqliteStore(path, num_partitions=1)
 
 
 @pytest.fixture
@@ -67,13 +83,13 @@ def check(lake: Lake, num: int) -> None:
 
 def test_the_log_moves_whole_and_is_trimmed(store: SqliteStore, lake: Lake) -> None:
     fill(store, range(7))
-    last = store.read_log(0, 100)[-1].offset
-    seen: list[SinkSummary] = []
-    assert sink(store, lake, batch_size=4, on_batch=seen.append) == SinkSummary(7, 7, last)
+    seen: list[Moved] = []
+    assert sink(store, lake, batch_size=4, on_batch=seen.append) == Moved(7, 7, 0, 14)
     assert [s.num_interactions for s in seen] == [4, 7, 7, 7]
     check(lake, 7)
-    assert store.read_log(0, 100) == []
-    assert sink(store, lake) == SinkSummary()
+    assert len(read_all(store)) == 14  # what is trending is not counted yet
+    assert drain(store, lake, HALF_LIFE_S) == Moved()
+    assert read_all(store) == []
     rows = lake.read(Table.INTERACTIONS).sort_by("timestamp").to_pylist()
     assert rows[3]["timestamp"] == event(3, at_s=120_000).timestamp
     assert rows[3]["date"] == event(3, at_s=120_000).timestamp.date()
@@ -84,7 +100,7 @@ def test_the_log_moves_whole_and_is_trimmed(store: SqliteStore, lake: Lake) -> N
 def test_a_crash_before_the_trim_replays_as_a_no_op(store: SqliteStore, path: str, lake: Lake) -> None:
     fill(store, range(5))
     with pytest.raises(Crash):
-        sink(CrashingStore(path), lake)
+        sink(crashing(path), lake)
     version = lake.version(Table.INTERACTIONS)
     assert sink(store, lake).num_interactions == 0
     assert lake.version(Table.INTERACTIONS) == version
@@ -141,26 +157,40 @@ def test_sinks_at_once_move_each_entry_once(store: SqliteStore, lake: Lake) -> N
     check(lake, 40)
 
 
-def test_a_batch_cut_before_another_sink_committed_is_cut_again(store: SqliteStore, lake: Lake) -> None:
-    class Late(SqliteStore):
+def test_a_batch_cut_before_another_sink_committed_is_cut_again(store: SqliteStore, path: str, lake: Lake) -> None:
+    class Late(SqliteLog):
         """Between its read of the log and its commit another sink moves a part of the same entries."""
 
-        def read_log(self, after: int, limit: int) -> list[Logged]:
-            entries = super().read_log(after, limit)
-            other = CrashingStore(path_of(self))
+        def read(self, partition: int, after: int, limit: int) -> list[Logged]:
+            entries = super().read(partition, after, limit)
             if entries and after == 0:
                 with pytest.raises(Crash):
-                    sink(other, lake, batch_size=3)
+                    sink(crashing(path), lake, batch_size=3)
             return entries
 
     fill(store, range(6))
-    sink(Late(path_of(store)), lake)
+    store.log = Late(SqliteFile(path, SCHEMA, MIGRATIONS), 1)
+    sink(store, lake)
     check(lake, 6)
 
 
-def path_of(store: SqliteStore) -> str:
-    path: str = store.__reduce__()[1][0]
-    return path
+def test_partitions_move_apart_and_a_lost_one_stops_before_it_commits(lake: Lake, tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "online.db"), num_partitions=3)
+    store.append([event(n, user=f"user-{n}") for n in range(30)])
+    mover = LakeSink(store, lake)
+    assert mover.step(0, still=lambda: False) is None
+    assert not lake.exists(Table.INTERACTIONS)
+    assert [mover.step(partition) is not None for partition in (2, 0, 1)] == [True] * 3
+    interactions = lake.read(Table.INTERACTIONS)["interaction_id"].to_pylist()
+    assert sorted(interactions) == sorted(f"event-{n}" for n in range(30))
+
+
+def test_what_an_earlier_version_moved_is_not_moved_again(store: SqliteStore, lake: Lake) -> None:
+    fill(store, range(3))
+    last = store.log.read(0, 0, 100)[1].offset
+    rows = lake.read(Table.INTERACTIONS)
+    lake.append(Table.INTERACTIONS, rows, AppTransaction(f"event-sink-{store.identity()}", last))
+    assert sink(store, lake).num_interactions == 1
 
 
 def test_the_command_says_what_it_moved(

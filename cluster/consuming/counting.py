@@ -1,0 +1,53 @@
+"""The event log into what is trending and into counters, each entry exactly once.
+
+The position of the job lies beside the counters and moves with them in one step, behind a lease.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from cluster.event_log import Job
+from cluster.leases import Lease
+from cluster.online_store import OnlineStore
+from cluster.trending import tally
+from models.events import Interaction
+
+BATCH_SIZE = 2_000
+"""Entries counted in one step: a step of the store takes some 20 ms, in which it may serve nobody else."""
+
+
+class Counting:
+    """Counts partitions of one store."""
+
+    def __init__(self, store: OnlineStore, half_life_s: float, batch_size: int = BATCH_SIZE) -> None:
+        self._log, self._tallies = store.log, store.tallies
+        self._half_life_s, self._batch_size = half_life_s, batch_size
+
+    def step(self, lease: Lease) -> int | None:
+        """Count the next part of the lease's partition; its entries. None: there are none, or the lease is lost."""
+        partition = lease.partition
+        after = self._log.position(Job.TRENDING, partition)
+        batch = self._log.read(partition, after, self._batch_size)
+        if not batch:
+            return None
+        entries = [logged.entry for logged in batch]
+        asked = {e.recommendation_id for e in entries if isinstance(e, Interaction) and e.recommendation_id}
+        surfaces = self._tallies.surfaces(partition, sorted(asked))
+        counted = tally(batch, surfaces, self._half_life_s)
+        if not self._tallies.add(lease, after, batch[-1].offset, counted):
+            return None
+        self._log.trim(partition)
+        return len(batch)
+
+
+def count(store: OnlineStore, half_life_s: float, lease_s: float, on_batch: Callable[[int], None]) -> None:
+    """Count everything that is in the log now, but for the partitions that a consumer counts already."""
+    owner, counting = f"once-{uuid.uuid4().hex}", Counting(store, half_life_s)
+    for partition in range(store.log.num_partitions()):
+        leases = store.leases.hold(Job.TRENDING, [partition], owner, lease_s)
+        while leases and (num := counting.step(leases[0])) is not None:
+            on_batch(num)
+            leases = store.leases.hold(Job.TRENDING, [partition], owner, lease_s)
+        store.leases.release(leases)

@@ -1,0 +1,37 @@
+"""What all Redis files share: the client, its errors as `StoreError`, and where a partition's keys are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+
+from models.errors import StoreError
+
+_TIMEOUT_S = 5.0
+
+
+def connect(url: str) -> Any:
+    """A client that connects at its first call; `ValueError` when the address is none."""
+    return redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+
+
+def key(partition: int, name: str) -> str:
+    """A key of a partition."""
+    return f"shoal:{{{partition}}}:{name}"
+
+
+def log_key(partition: int) -> str:
+    """The key by which scripts know their partition."""
+    return key(partition, "log")
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Redis's errors leave as `StoreError`."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreError(f"Redis did not answer: {error}. Check the server and SHOAL_STORE.") from error

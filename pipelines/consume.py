@@ -1,0 +1,65 @@
+"""Move the event log to the lake and count what is trending, until Ctrl-C; or show how far that is (status).
+
+Each consumer is a process that takes its share of the log's partitions. One that dies is started again, and others
+take its share over meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from collections.abc import Sequence
+
+from cluster.console import add_places, parser, run, say, settings
+from cluster.online_store import OnlineStore, open_store
+from cluster.settings import Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Consume the log of the store that `SHOAL_STORE` names, or show its state."""
+    num = max(1, settings().consumers)
+    args_parser = parser(
+        "consume", __doc__, "shoal consume --consumers 4 --lake s3://shop/lake\n  shoal consume status"
+    )
+    args_parser.add_argument("action", nargs="?", choices=("run", "status"), default="run", help="(default: run)")
+    args_parser.add_argument("--consumers", type=int, default=num, help=f"how many (default: {num})")
+    add_places(args_parser, "lake")
+    return run(args_parser, _consume, argv)
+
+
+def _consume(args: argparse.Namespace) -> int:
+    if args.action == "status":
+        store = open_store(Settings().store_url)
+        print("\n".join(status(store)))
+        store.close()
+        return 0
+    from cluster.consuming.consumer import ConsumeOptions
+    from cluster.consuming.fleet import consumers
+    from cluster.ray_session import ray_session
+
+    stop = threading.Event()
+    with ray_session():
+        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which sets its own
+            signal.signal(number, lambda *_: stop.set())
+        options = ConsumeOptions.from_settings(Settings())
+        with consumers(Settings().store_url, args.lake, args.consumers, options):
+            say(f"{args.consumers} consumers move the event log to {args.lake}. Ctrl-C stops them.")
+            stop.wait()
+            say("stopping")
+    return 0
+
+
+def status(store: OnlineStore) -> list[str]:
+    """Lines of a table: how far each job is behind in each partition, and who works on it."""
+    holders = {(lease.job, lease.partition): lease.owner for lease in store.leases.holders()}
+    lines = [f"{'job':<10}{'partition':>9}{'entries':>12}{'seconds':>10}  consumer"]
+    for lag in store.log.lags():
+        holder = holders.get((lag.job, lag.partition), "nobody")
+        lines.append(f"{lag.job:<10}{lag.partition:>9}{lag.num_entries:>12,}{lag.seconds:>10.1f}  {holder}")
+    num = store.log.num_dead_letters()
+    return [*lines, f"{num:,} dead letters" + (": shoal dead-letters list" if num else "")]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

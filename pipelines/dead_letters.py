@@ -1,0 +1,63 @@
+"""List the entries of the event log that could not be used, with the reasons; or put them back after a fix (replay).
+
+An entry that is put back goes through the log again. When what was wrong with it is still wrong, it comes back here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cluster.console import parser, run
+from cluster.event_log import DeadLetter
+from cluster.online_store import OnlineStore, open_store
+from cluster.settings import Settings
+
+_LISTED = 100
+_REPLAYED_AT_ONCE = 1_000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """List or replay the dead letters of the store that `SHOAL_STORE` names."""
+    args_parser = parser("dead-letters", __doc__, "shoal dead-letters list\n  shoal dead-letters replay")
+    args_parser.add_argument("action", choices=("list", "replay"), help="what to do")
+    args_parser.add_argument(
+        "--limit", type=int, default=_LISTED, help=f"how many of each partition to list (default: {_LISTED})"
+    )
+    return run(args_parser, _act, argv)
+
+
+def _act(args: argparse.Namespace) -> int:
+    store = open_store(Settings().store_url)
+    if args.action == "list":
+        for letter in store.log.dead_letters(args.limit):
+            print(_line(letter))
+        print(f"{store.log.num_dead_letters():,} dead letters")
+    else:
+        num = replay_all(store)
+        print(f"put {num:,} entries back into the log; {store.log.num_dead_letters():,} dead letters are left")
+    store.close()
+    return 0
+
+
+def replay_all(store: OnlineStore) -> int:
+    """Put back all there are now; how many were. Those that fail again meanwhile are not tried twice."""
+    num, last = 0, dict.fromkeys(range(store.log.num_partitions()), 0)
+    while letters := [x for x in store.log.dead_letters(_REPLAYED_AT_ONCE) if x.offset > last[x.partition]]:
+        num += store.log.replay(letters)
+        last |= {letter.partition: letter.offset for letter in letters}
+    return num
+
+
+def _line(letter: DeadLetter) -> str:
+    """Without the body, which may be personal data."""
+    at = datetime.fromtimestamp(letter.offset / 1e6, UTC)
+    by = "the lake" if letter.refused_by_lake else "decoding"
+    return (
+        f"{letter.partition}/{letter.offset}  {at:%Y-%m-%d %H:%M:%S}  {len(letter.body)} bytes  {by}: {letter.reason}"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

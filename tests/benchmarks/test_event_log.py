@@ -1,0 +1,227 @@
+"""The event log at full size: kills, a million random events, freshness, throughput over HTTP. Prints its figures.
+
+`BENCHMARK_KILLS` (10), `BENCHMARK_LOG_EVENTS` (1e6) and `BENCHMARK_POSTS` (300) make it smaller.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from cluster.consuming.consumer import ConsumeOptions, Consumer
+from cluster.lake import Lake
+from cluster.online_store import OnlineStore, open_store
+from models.tables import Table
+from tests.benchmarks.sizes import sizes
+from tests.cluster.consuming.gateway_process import HOST, cpu_s, gateway
+from tests.cluster.consuming.random_events import BATCH
+from tests.cluster.consuming.storm import Outcome, kill_consumers, kill_redis, kill_writers
+from tests.cluster.consuming.test_reference import lake_after
+from tests.cluster.redis_server import start
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
+
+[NUM_KILLS] = sizes("BENCHMARK_KILLS", [10])
+[NUM_EVENTS] = sizes("BENCHMARK_LOG_EVENTS", [1_000_000])
+[NUM_POSTS] = sizes("BENCHMARK_POSTS", [300])
+NUM_BATCHES = 60
+MIN_HTTP_RATIO = 0.35
+MAX_READ_P99_S, MAX_LAKE_P99_S, MAX_TRENDING_P99_S = 0.05, 10.0, 5.0
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh store; Redis with `appendfsync always`, as durable as the SQLite file."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/online.db"
+        return
+    (tmp_path / "redis").mkdir()
+    with start(tmp_path / "redis", appendfsync="always") as (_, address):
+        yield address
+
+
+def _check(name: str, outcome: Outcome) -> None:
+    print(
+        f"\n{name} killed {NUM_KILLS} times: {len(outcome.acknowledged):,} events acknowledged, "
+        f"{outcome.num_lost} lost, {outcome.num_duplicated} more than once in the lake, "
+        f"{outcome.num_counted - len(outcome.in_lake)} miscounted"
+    )
+    assert (outcome.num_lost, outcome.num_duplicated) == (0, 0)
+    assert outcome.num_counted == len(outcome.in_lake)
+
+
+def test_killed_consumers(url: str, lake: Lake) -> None:
+    _check(f"consumers of {url.partition(':')[0]}", kill_consumers(url, lake, NUM_KILLS))
+
+
+def test_killed_writers_of_the_sqlite_file(tmp_path: Path, lake: Lake) -> None:
+    _check("sqlite writers", kill_writers(f"sqlite:///{tmp_path}/online.db", lake, NUM_KILLS))
+
+
+def test_killed_redis_server(tmp_path: Path, lake: Lake) -> None:
+    (tmp_path / "redis").mkdir()
+    _check("redis-server", kill_redis(tmp_path / "redis", lake, NUM_KILLS))
+
+
+def test_random_events_through_http(url: str, lake: Lake) -> None:
+    started = time.perf_counter()
+    found, expected = lake_after(url, lake, NUM_EVENTS, 600)
+    took_s = time.perf_counter() - started
+    print(
+        f"\n{url.partition(':')[0]}: {NUM_EVENTS:,} events through HTTP into the lake in {took_s:.0f} s, check included"
+    )
+    assert found.equals(expected)
+
+
+def _event(name: str, number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "interaction_id": f"{name}-{number}",
+        "user_id": f"user-{number % 500}",
+        "item_id": f"{name}-item-{number % 997}",
+        "event_type": "click",
+        "country": "NO",
+        "timestamp": "2026-01-31T12:00:00Z",
+        **fields,
+    }
+
+
+def _post(connection: HTTPConnection, events: list[dict[str, Any]]) -> None:
+    connection.request("POST", "/api/interactions", orjson.dumps(events), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    body = orjson.loads(answer.read())
+    assert (answer.status, body["accepted"]) == (200, len(events)), body
+
+
+def _p99(values: list[float]) -> float:
+    return sorted(values)[int(0.99 * (len(values) - 1))]
+
+
+def test_freshness(url: str, lake: Lake) -> None:
+    """Posts 50 ms apart; each is looked for in its user's history, among the counters and in the lake."""
+    store, consumer = open_store(url), Consumer(url, lake.uri, ConsumeOptions())
+    read_s: list[float] = []
+    sent: dict[str, float] = {}
+    watchers = [
+        _Watcher(sent, lambda waiting: _counted(store, waiting)),
+        _Watcher(sent, lambda waiting: _moved(lake, waiting)),
+    ]
+    with gateway(url) as (port, _):
+        connection = HTTPConnection(HOST, port)
+        for number in range(NUM_POSTS):
+            item = f"fresh-{number}"
+            posted = time.monotonic()
+            _post(connection, [_event("fresh", number, item_id=item, user_id=f"user-{number}")])
+            acknowledged = time.monotonic()
+            assert store.users([f"user-{number}"])[0].history[-1].item_id == item
+            read_s.append(time.monotonic() - acknowledged)
+            sent[item] = posted
+            time.sleep(0.05)
+        counted, moved = (watcher.wait(NUM_POSTS) for watcher in watchers)
+    consumer.stop()
+    store.close()
+    print(
+        f"\n{url.partition(':')[0]}: p99 of acknowledgement → history {1_000 * _p99(read_s):.1f} ms, "
+        f"post → trending {_p99(counted):.2f} s, post → lake {_p99(moved):.2f} s"
+    )
+    assert _p99(read_s) < MAX_READ_P99_S
+    assert _p99(counted) < MAX_TRENDING_P99_S
+    assert _p99(moved) < MAX_LAKE_P99_S
+
+
+class _Watcher:
+    """Notes when each item that was sent is first found."""
+
+    def __init__(self, sent: dict[str, float], find: Callable[[list[str]], set[str]]) -> None:
+        self._sent, self._find = sent, find
+        self._ages: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def wait(self, num: int) -> list[float]:
+        """Seconds from the post to the finding of each, once all are found."""
+        deadline = time.monotonic() + 60
+        while len(self._ages) < num:
+            assert time.monotonic() < deadline, f"{len(self._ages)} of {num} were found"
+            time.sleep(0.1)
+        self._stop.set()
+        self._thread.join()
+        return list(self._ages.values())
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.1):
+            waiting = [item for item in list(self._sent) if item not in self._ages]
+            for item in self._find(waiting) if waiting else ():
+                self._ages[item] = time.monotonic() - self._sent[item]
+
+
+def _counted(store: OnlineStore, waiting: list[str]) -> set[str]:
+    return {item for item, counts in zip(waiting, store.item_counts(waiting), strict=True) if counts}
+
+
+def _moved(lake: Lake, waiting: list[str]) -> set[str]:
+    return set(waiting) & set(lake.read(Table.INTERACTIONS, ["item_id"])["item_id"].to_pylist())
+
+
+def test_http_batches_against_a_bare_loop(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """A durable, de-duplicated append of 500 events, by HTTP and by a loop in one process over the same store."""
+    from serve_apps.api import InteractionBody
+
+    store = open_store(url)
+    warm = [InteractionBody.model_validate(_event("warm", n)).to_interaction() for n in range(20 * BATCH)]
+    for first in range(0, len(warm), BATCH):
+        store.append(warm[first : first + BATCH])
+    bare = [InteractionBody.model_validate(_event("bare", n)).to_interaction() for n in range(NUM_BATCHES * BATCH)]
+    started, cpu = time.perf_counter(), time.process_time()
+    for first in range(0, len(bare), BATCH):
+        assert all(store.append(bare[first : first + BATCH]))
+    bare_s, bare_cpu_s = time.perf_counter() - started, time.process_time() - cpu
+    http_s, http_cpu_s = _http(url)
+    num, name = NUM_BATCHES * BATCH, url.partition(":")[0]
+    print(
+        f"\n{name}: HTTP {num / http_s:,.0f} events/s, {1e6 * http_cpu_s / num:.0f} core-µs an event in the gateway; "
+        f"bare loop {num / bare_s:,.0f} events/s, {1e6 * bare_cpu_s / num:.0f} core-µs; ratio {bare_s / http_s:.2f}"
+    )
+    store.close()
+    assert bare_s / http_s >= MIN_HTTP_RATIO
+
+
+def _http(url: str) -> tuple[float, float]:
+    """Wall seconds of all batches over two connections, and CPU seconds of the gateway."""
+    bodies = [
+        orjson.dumps([_event("http", number) for number in range(first, first + BATCH)])
+        for first in range(0, NUM_BATCHES * BATCH, BATCH)
+    ]
+    problems: list[Any] = []
+    with gateway(url) as (port, pid):
+        _post(HTTPConnection(HOST, port), [_event("first", 0)])
+
+        def send(own: list[bytes]) -> None:
+            connection = HTTPConnection(HOST, port)
+            for body in own:
+                connection.request("POST", "/api/interactions", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                if (text := answer.read()) and not text.startswith(b'{"accepted":500,'):
+                    problems.append(text[:200])
+
+        senders = [threading.Thread(target=send, args=(bodies[at::2],)) for at in range(2)]
+        started, cpu = time.perf_counter(), cpu_s(pid)
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+        took = time.perf_counter() - started, cpu_s(pid) - cpu
+    assert problems == []
+    return took

@@ -1,0 +1,65 @@
+"""The HTTP write routes over a socket: uvicorn and the gateway's own application in a process, a store behind it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from cluster.online_store import open_store
+from serve_apps.gateway import create_api
+from serve_apps.messages import HomeQuery, SimilarQuery
+
+HOST = "127.0.0.1"
+spawn = multiprocessing.get_context("spawn")
+
+
+class NoRows:
+    """Nothing is recommended here: these servers take events."""
+
+    async def recommend(self, query: HomeQuery | SimilarQuery) -> bytes:
+        raise NotImplementedError
+
+    async def champion(self) -> str:
+        raise NotImplementedError
+
+
+def serve(url: str, port: int) -> None:
+    """Answer until killed."""
+    uvicorn.run(create_api(NoRows(), open_store(url), ()), host=HOST, port=port, log_level="error")
+
+
+@contextmanager
+def gateway(url: str) -> Iterator[tuple[int, int]]:
+    """Port and process id of a gateway for the length of the block."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    process = spawn.Process(target=serve, args=(url, port), daemon=True)
+    process.start()
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection((HOST, port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert process.pid is not None
+        yield port, process.pid
+    finally:
+        process.kill()
+        process.join()
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

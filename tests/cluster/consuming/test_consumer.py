@@ -1,0 +1,123 @@
+"""Consumers in this process and as Ray actors: they share, take over, say how they are, and give back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import ray
+
+from cluster.consuming.consumer import ConsumeOptions, Consumer
+from cluster.consuming.fleet import consumers
+from cluster.event_log import Job
+from cluster.lake import Lake
+from cluster.online_store import OnlineStore, open_store
+from models.tables import Table
+from pipelines.consume import main
+from tests.cluster.consuming.storm import eventually
+from tests.cluster.online_store_suite import event, exposure, read_all
+
+OPTIONS = ConsumeOptions(lake_interval_s=0.1, trending_interval_s=0.05, lease_s=0.6)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/online.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[OnlineStore]:
+    store = open_store(url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def in_lake(lake: Lake) -> Counter[str]:
+    return Counter(lake.read(Table.INTERACTIONS, ["interaction_id"])["interaction_id"].to_pylist())
+
+
+def holders(store: OnlineStore, job: Job) -> dict[int, str]:
+    return {lease.partition: lease.owner for lease in store.leases.holders() if lease.job is job}
+
+
+@pytest.mark.slow
+def test_events_reach_the_lake_and_what_is_trending_by_themselves(url: str, store: OnlineStore, lake: Lake) -> None:
+    consumer = Consumer(url, lake.uri, OPTIONS)
+    store.append([event(n, user=f"user-{n}", item="item") for n in range(50)])
+    store.append_exposures([exposure(1)])
+    eventually(lambda: sum(in_lake(lake).values()) == 50 and read_all(store) == [], 10)
+    assert store.item_counts(["item"]) == [{"click": 50}]
+    assert lake.num_rows(Table.EXPOSURES) == 1
+    assert {health.partitions for health in consumer.health()} == {(0, 1, 2, 3)}
+    assert {lag.num_entries for lag in consumer.lags()} == {0}
+    consumer.stop()
+    assert store.leases.holders() == []
+
+
+@pytest.mark.slow
+def test_consumers_share_the_partitions_and_a_stopped_one_gives_its_share_back(
+    url: str, store: OnlineStore, lake: Lake
+) -> None:
+    with ExitStack() as stack:
+        running = [Consumer(url, lake.uri, OPTIONS) for _ in range(2)]
+        stack.callback(running[1].stop)
+        eventually(lambda: sorted(Counter(holders(store, Job.LAKE).values()).values()) == [2, 2], 5)
+        running[0].stop()
+        eventually(lambda: sorted(Counter(holders(store, Job.LAKE).values()).values()) == [4], 2)
+
+
+@pytest.mark.slow
+def test_a_turn_that_fails_is_tried_again(url: str, store: OnlineStore, tmp_path: Path) -> None:
+    place = tmp_path / "lake"
+    place.write_text("a file is in the way")
+    consumer = Consumer(url, str(place), OPTIONS)
+    store.append([event(1)])
+    eventually(lambda: any(health.error for health in consumer.health()), 5)
+    eventually(lambda: store.item_counts(["item-1"]) == [{"click": 1}], 5)  # the other job goes on
+    place.unlink()
+    eventually(lambda: in_lake(Lake(str(place))) == Counter(["event-1"]), 5)
+    eventually(lambda: not any(health.error for health in consumer.health()), 5)
+    consumer.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_a_killed_actor_is_taken_over_and_comes_back(url: str, store: OnlineStore, lake: Lake) -> None:
+    with consumers(url, lake.uri, 2, OPTIONS) as fleet:
+        eventually(lambda: len(set(holders(store, Job.LAKE).values())) == 2, 60)
+        before = set(holders(store, Job.LAKE).values())
+        pid = ray.get(fleet._actors[0].__ray_call__.remote(lambda _: os.getpid()))
+        os.kill(pid, signal.SIGKILL)
+        store.append([event(n, user=f"user-{n}") for n in range(40)])
+        taken_s = eventually(lambda: sum(in_lake(lake).values()) == 40, 10)
+        assert taken_s < 5
+        eventually(lambda: len(set(holders(store, Job.LAKE).values()) - before) == 1, 60)
+        assert len(fleet.health()) == 2
+    assert store.leases.holders() == []
+    assert set(in_lake(lake).values()) == {1}
+
+
+def test_status_says_who_is_behind(
+    url: str, store: OnlineStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.append([event(n) for n in range(3)])
+    store.leases.hold(Job.LAKE, [0], "somebody", 30)
+    monkeypatch.setenv("SHOAL_STORE", url)
+    time.sleep(0.1)
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 2 * 4 + 1
+    assert [line.split()[2] for line in lines[1:9]].count("3") == 2
+    assert lines[1].split()[-1] == "somebody"
+    assert lines[-1] == "0 dead letters"
