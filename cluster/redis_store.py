@@ -16,9 +16,10 @@ touches one partition.
     attributes:<user id> hash of the user's attributes. Keys of a user live HISTORY_LIFE_S after the last write to them
 
 `cluster/redis_catalogue.py` has the keys of the catalogue, all of them in partition 0; `cluster/redis_log.py`,
-`redis_leases.py` and `redis_tallies.py` those of the log's readers. Each append is one Lua script a partition. Run
-Redis with `appendonly yes` (an acknowledgement is as durable as its `appendfsync`) and `maxmemory-policy noeviction` (the log
-must not be evicted): `weaknesses` says what is lost otherwise.
+`redis_leases.py` and `redis_tallies.py` those of the log's readers. Each append is one Lua script a partition.
+
+Run Redis with `appendonly yes` (an acknowledgement is as durable as its `appendfsync`) and `maxmemory-policy
+noeviction` (the log must not be evicted): `weaknesses` says what is lost otherwise.
 """
 
 from __future__ import annotations

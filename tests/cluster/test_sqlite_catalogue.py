@@ -13,6 +13,7 @@ from models.catalogue_entries import Kind
 from models.errors import StoreError
 from tests.cluster.catalogue_suite import CatalogueSuite, changed_ids, item
 from tests.cluster.online_store_suite import event, items
+from tests.cluster.stores import make_old
 
 
 class TestSqliteCatalogue(CatalogueSuite):
@@ -28,11 +29,7 @@ def test_a_file_made_before_there_was_a_catalogue_still_opens(tmp_path: Path) ->
     store = SqliteStore(path)
     store.append([event(1)])
     store.close()
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE catalogue")
-        db.execute("DROP TABLE catalogue_version")
-        db.execute("PRAGMA user_version = 3")
-    db.close()
+    make_old(path, 3)
     again = SqliteStore(path)
     catalogue.put(again.catalogue, Kind.ITEM, [("a", item(title="A"))])
     assert (items(again), changed_ids(again)) == (["item-1"], ["a"])

@@ -17,6 +17,7 @@ import pytest
 
 from serve_apps.bodies import MAX_BODY_BYTES
 from serve_apps.strict_json import MAX_DEPTH, RepeatedKey, parse_json
+from tests.cluster.online_store_suite import logged
 from tests.serve_apps.conftest import Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}
@@ -70,12 +71,13 @@ def test_an_unknown_encoding_is_named(server: Server, name: str) -> None:
         (gzip.compress(orjson.dumps(EVENT)) * 2, "after the end"),
         (gzip.compress(b"") * 50_000, "after the end"),
     ],
+    ids=["text", "zlib", "cut", "sum", "more", "twice", "often"],
 )
 def test_what_is_not_one_gzip_stream_is_refused(server: Server, packed: bytes, message: str) -> None:
     answer = _post(server, packed)
     assert _code(answer, 400) == "not_gzip"
     assert message in answer.json()["error"]["message"]
-    assert server.store.read_log(0, 10) == []
+    assert logged(server.store) == []
 
 
 def test_the_bound_holds_for_what_is_unpacked(server: Server) -> None:
@@ -156,7 +158,7 @@ def test_in_a_batch_only_the_event_with_the_repeated_key_is_rejected(server: Ser
     assert "the key 'user_id' stands more than once" in answer["results"][1]["reason"]
     for text in (twice, f'{{"interactions": [{whole}], "interactions": [{whole}]}}'):
         assert _code(_post(server, text, {}), 422) == "invalid_event"
-    assert len(server.store.read_log(0, 10)) == 1
+    assert len(logged(server.store)) == 1
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
@@ -180,7 +182,7 @@ def test_what_is_no_number_is_not_json(server: Server, number: str) -> None:
 def test_a_number_beyond_all_bounds_is_rejected(server: Server) -> None:
     body = '{"user_id": "u1", "item_id": "i1", "event_type": "rating", "rating": 1e999}'
     assert _code(_post(server, body, {}), 400) == "not_json"
-    assert server.store.read_log(0, 10) == []
+    assert logged(server.store) == []
 
 
 @pytest.mark.slow

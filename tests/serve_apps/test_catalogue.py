@@ -20,6 +20,7 @@ from models.catalogue_entries import Kind, parse_entry
 from models.experiments import Experiment, Variant
 from serve_apps.ranking import Ranking
 from serve_apps.retrieval import Retrieval
+from tests.cluster.online_store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 
@@ -42,7 +43,7 @@ def put_many(server: Server, item_ids: list[str], **fields: Any) -> None:
 def close_when_recorded(server: Server) -> None:
     """Exposures are appended after the answer, and would open the store again."""
     deadline = time.monotonic() + 5
-    while not server.store.read_log(0, 1):
+    while not logged(server.store):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     server.store.close()

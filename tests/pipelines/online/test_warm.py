@@ -17,7 +17,7 @@ from models.tables import Table
 from models.user_state import HistoryEvent
 from pipelines.online.warm import WarmProgress, warm
 from pipelines.warm_store import main
-from tests.cluster.online_store_suite import event
+from tests.cluster.online_store_suite import event, logged
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 NUM_DAYS = 9
@@ -88,7 +88,7 @@ def test_every_user_has_the_newest_events_and_a_country(store: SqliteStore, lake
         assert store.users(["eve"]) == [OnlineUser(attributes={"age": "25"})]
         assert dan.history == (HistoryEvent("item-untimed", EventType.CLICK, 0),)
     assert seen[-1] == WarmProgress(num_rows, num_rows)
-    assert store.read_log(0, 10) == []
+    assert logged(store) == []
 
 
 def test_live_events_stay_when_the_store_is_warmed_behind_them(store: SqliteStore, lake: Lake) -> None:
