@@ -27,6 +27,8 @@ COMMANDS = {
     "serve": ("serve_apps.serve", "answer over HTTP"),
     "warm-store": ("pipelines.warm_store", "fill the online store from the lake"),
     "event-sink": ("pipelines.event_sink", "move the event log into the lake, exactly once"),
+    "lake": ("pipelines.lake", "upkeep of the lake: compact, vacuum, retain, history"),
+    "data-report": ("pipelines.data_report", "how sound the lake's events are, and how they drift"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),
     "settings": ("cluster.settings_command", "show every setting and its value"),
 }

@@ -25,7 +25,7 @@ NETS = ("models/nets/", *(name.replace(".", "/") + ".py" for name in TORCH_RETRI
 """What of `models` is made of torch; `recommender` loads it, and all the rest are nouns."""
 HOMES = {
     "redis": ("cluster/redis_store.py", "cluster/redis_scripts.py"),
-    "deltalake": ("cluster/lake.py",),
+    "deltalake": ("cluster/lake",),
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
     "matplotlib": ("pipelines/figure.py",),

@@ -1,4 +1,7 @@
-"""Ingest what is new, train retrieval and ranker, publish, and promote if better. Every step can be run again."""
+"""Ingest what is new, check it, train retrieval and ranker, publish, and promote if better.
+
+Every step can be run again.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from pipelines.learning.trainer import train
 from pipelines.online.sink import sink
 from pipelines.online.warm import warm
 from pipelines.publication.publish import Published, publish
+from pipelines.quality.checks import check_data
+from pipelines.quality.thresholds import Thresholds
 from pipelines.recipes import Recipe, to_dict
 
 
@@ -29,8 +34,12 @@ def retrain(
     ranker: Recipe | None,
     sources: Sequence[str] = (),
     options: IngestOptions | None = None,
+    thresholds: Thresholds | None = Thresholds(),  # noqa: B008 (frozen)
 ) -> Published:
-    """The event log and the `sources` go into the lake first; the store learns what only the lake knew."""
+    """The event log and the `sources` go into the lake first; the store learns what only the lake knew.
+
+    `thresholds`: of the data checks before training, whose `InputError` names what is past them; None: no checks.
+    """
     drained = sink(store, lake)
     say(f"event log: {drained.num_interactions:,} interactions, {drained.num_exposures:,} exposures into the lake")
     for source in sources:
@@ -38,6 +47,8 @@ def retrain(
     if sources:
         warm(lake, store)
     data = lake.pinned()
+    if thresholds is not None:
+        check_data(data, thresholds)
     if ranker is not None:  # its share is chosen on what validates, which a refit would have seen
         retrieval = selecting(retrieval)
     retrieval_run = train(retrieval, data, runs_uri, run_id=_attempt(retrieval, data))

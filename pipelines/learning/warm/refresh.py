@@ -64,7 +64,8 @@ def fresh_events(lake: Lake, versions: dict[str, int]) -> pl.Series:
     now = {part.path: part for part in lake.parts(table)}
     then = {part.path: part for part in lake.pinned(versions).parts(table)}
     added = [part for path, part in now.items() if path not in then]
-    gone = [part for path, part in then.items() if path not in now]
+    days = {part.day for part in added}  # a rewritten file has its rows within its day
+    gone = [part for path, part in then.items() if path not in now and part.day in days]
     fresh = _hashes(uri, added)
     if gone and len(fresh):
         try:
