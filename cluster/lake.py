@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -120,7 +120,7 @@ class Lake(LakeUpkeep):
         """Add files that `write_part` wrote, in one commit. False when `transaction` does not fit (any more)."""
         self._prepare()
         spec = TABLES[table]
-        delta = self._open(table) or self._create(table)
+        delta = retried(lambda: self._widened(table))
         applied = _applied(delta, transaction.app_id)
         if applied >= transaction.version or transaction.after not in (None, applied):
             return False
@@ -140,6 +140,16 @@ class Lake(LakeUpkeep):
         """Version of the last batch that writer `app_id` committed; -1 when none."""
         delta = self._open(table)
         return -1 if delta is None else _applied(delta, app_id)
+
+    def _widened(self, table: Table) -> DeltaTable:
+        """The newest version, with every column of today: files may hold one that a table of an older Shoal lacks."""
+        delta = self._open(table) or self._create(table)
+        known = {field.name for field in delta.schema().fields}
+        missing = pa.schema([field for field in TABLES[table].schema if field.name not in known])
+        if missing:
+            delta.alter.add_columns(Schema.from_arrow(missing).fields)
+            return self._must_open(table)
+        return delta
 
     def _upsert_once(self, table: Table, rows: pa.Table) -> int:
         spec = TABLES[table]

@@ -43,6 +43,7 @@ def old_exposures(lake: Lake, *names: str) -> None:
         rows,
         partition_by=["date"],
         mode="append",
+        schema_mode="merge",
         storage_options=lake.storage_options,
     )
 
