@@ -97,6 +97,11 @@ def arrivals(table_uri: str, known: Sequence[Commit], since: datetime) -> list[A
     return found
 
 
+def has_checkpoint(table_uri: str, version: int) -> bool:
+    """True when the log gives that version without any commit before it."""
+    return any("checkpoint" in name and _version(name) == version for name in _files(table_uri))
+
+
 def shorten(table_uri: str, oldest: int) -> int:
     """Remove the log before the newest checkpoint that still gives version `oldest`; how many files that were.
 

@@ -84,10 +84,14 @@ class LakeUpkeep(LakeTables):
 
     def broken(self, table: Table, versions: Collection[int]) -> set[int]:
         """Those of the versions that cannot be read whole any more, because a vacuum has removed files of theirs."""
-        if not versions:
-            return set()
-        stored = {file.path for file in lake_vacuum.stored_files(self.table_uri(table))}
-        return {version for version in versions if not self._is_whole(table, version, stored)}
+        newest = self._newest(table)
+        if newest is None or not versions:
+            return set(versions)
+        found = {version: self._paths(table, version) for version in versions}
+        there = set(lake_vacuum.paths(newest))
+        if any(files is not None and not files <= there for files in found.values()):
+            there.update(file.path for file in lake_vacuum.stored_files(self.table_uri(table)))
+        return {version for version, files in found.items() if files is None or not files <= there}
 
     def check_readable(self) -> None:
         """`NotFoundError` when a version that this lake is pinned to cannot be read whole any more."""
@@ -104,11 +108,12 @@ class LakeUpkeep(LakeTables):
         """What appends have brought since, from the log alone."""
         return lake_log.arrivals(self.table_uri(table), self.history(table), since)
 
-    def _is_whole(self, table: Table, version: int, stored: set[str]) -> bool:
+    def _paths(self, table: Table, version: int) -> set[str] | None:
+        """Files of a version; None when the log does not give it any more."""
         try:
-            return stored.issuperset(lake_vacuum.paths(self._must_open(table, version)))
+            return set(lake_vacuum.paths(self._must_open(table, version)))
         except NotFoundError:
-            return False
+            return None
 
     def _delete(self, table: Table, where: str) -> int:
         if not self.exists(table):

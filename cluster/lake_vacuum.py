@@ -18,7 +18,7 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
-from cluster.lake_log import commits, removed_paths, shorten, version_at, written
+from cluster.lake_log import commits, has_checkpoint, removed_paths, shorten, version_at, written
 from cluster.storage import filesystem, is_local
 
 KEEP = timedelta(days=7)
@@ -84,6 +84,8 @@ def vacuum(
     num_log_files = 0
     if not dry_run:
         _remove(uri, unneeded, on_removed)
+        if not has_checkpoint(uri, delta.version()):  # so that a later vacuum can cut the log behind it
+            delta.create_checkpoint()
         num_log_files = shorten(uri, min(kept | {version_at(known, now - safe_age)}))
     before, gone = volume(stored), volume(unneeded)
     after = Volume(before.num_files - gone.num_files, before.num_bytes - gone.num_bytes)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-MAX_KEYS = 2_000_000
-"""Some 100 MB for a sample of three sums."""
+MAX_KEYS = 1_000_000
+"""Some 50 MB for a sample of three sums, and as much again while it is merged."""
 
 
 class KeySample:

@@ -1,4 +1,4 @@
-"""The data report as one SVG: events by day and type, nulls by week, what is in quarantine, figures by threshold."""
+"""The data report as one SVG: events by day and type, nulls by week, figures by threshold."""
 
 from __future__ import annotations
 

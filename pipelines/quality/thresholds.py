@@ -45,7 +45,7 @@ class Thresholds:
     null_change: float | None = 0.5
     drift_types: float | None = 0.25
     drift_countries: float | None = 0.25
-    drift_popularity: float | None = 0.5
+    drift_popularity: float | None = 0.25
 
 
 @dataclass(frozen=True, slots=True)

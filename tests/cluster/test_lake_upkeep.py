@@ -56,6 +56,11 @@ def files(lake: Lake) -> list[str]:
     return [name for name in found if not name.startswith("_delta_log")]
 
 
+def log(lake: Lake) -> bytes:
+    """All that the log of the interactions holds."""
+    return b"".join(file.read_bytes() for file in Path(lake.table_uri(Table.INTERACTIONS)).glob("_delta_log/*"))
+
+
 def test_compaction_makes_one_file_a_day_of_the_same_rows(lake: Lake) -> None:
     before = filled(lake).read(Table.INTERACTIONS).sort_by("interaction_id")
     lake.compact(Table.INTERACTIONS, {DAY})
@@ -72,7 +77,7 @@ def test_compaction_makes_one_file_a_day_of_the_same_rows(lake: Lake) -> None:
 
 def test_nothing_is_lost_or_doubled_while_others_write(lake: Lake) -> None:
     filled(lake)
-    batches, failures = 12, list[BaseException]()
+    batches, failures = 3 if lake.uri.startswith("s3:") else 12, list[BaseException]()
 
     def stream() -> None:
         for n in range(batches):
@@ -90,7 +95,7 @@ def test_nothing_is_lost_or_doubled_while_others_write(lake: Lake) -> None:
                 pass
 
     def erase() -> None:
-        for n in range(3):
+        for n in range(batches // 3):
             lake.append(Table.INTERACTIONS, events(f"e{n}", user=f"gone{n}"))
             assert lake.erase(Table.INTERACTIONS, "user_id", f"gone{n}") == 1
 
@@ -112,7 +117,7 @@ def test_nothing_is_lost_or_doubled_while_others_write(lake: Lake) -> None:
     for writer in writers:
         writer.join()
     assert failures == []
-    assert compactions > 1
+    assert compactions > 0
     expected = [*"abcdef", *(f"{kind}{n}" for kind in "sp" for n in range(batches))]
     assert Counter(ids(lake)) == Counter(expected)
 
@@ -210,8 +215,7 @@ def test_an_erased_user_is_nowhere(local: Lake, user: str) -> None:
     wait_a_moment()
     local.vacuum(Table.INTERACTIONS, keep=NOTHING)
     assert len(files(local)) == 1
-    log = b"".join(file.read_bytes() for file in Path(local.table_uri(Table.INTERACTIONS)).glob("_delta_log/*"))
-    assert b"somebody else" not in log  # nor would the erased id be
+    assert b"somebody else" not in log(local)  # nor would the erased id be
 
 
 def test_erasure_on_s3_and_of_what_is_not_there(lake: Lake) -> None:
@@ -262,7 +266,7 @@ def test_the_log_is_cut_behind_what_is_kept(local: Lake) -> None:
         local.read(Table.INTERACTIONS, version=named)
     assert local.applied(Table.INTERACTIONS, "w") == ord("f")
     assert local.append(Table.INTERACTIONS, events("h"), AppTransaction("w", ord("h")))
-    assert len(local.history(Table.INTERACTIONS)) == 3
+    assert len(local.history(Table.INTERACTIONS)) == 2
 
 
 def test_the_log_of_today_is_never_cut(local: Lake) -> None:
@@ -291,11 +295,17 @@ def test_a_table_of_an_older_shoal_gets_its_properties(local: Lake) -> None:
     schema, uri = TABLES[Table.INTERACTIONS].schema, local.table_uri(Table.INTERACTIONS)
     DeltaTable.create(uri, schema, partition_by=["date"])
     filled(local)
-    local.vacuum(Table.INTERACTIONS)
+    local.append(Table.INTERACTIONS, events("x", user="somebody"))
+    local.erase(Table.INTERACTIONS, "user_id", "somebody")
+    assert b"somebody" in log(local)  # the least and the greatest id of a file
+    local.vacuum(Table.INTERACTIONS, keep=NOTHING)
     assert PROPERTIES.items() <= DeltaTable(uri).metadata().configuration.items()
     version = local.version(Table.INTERACTIONS)
-    local.vacuum(Table.INTERACTIONS)
+    age(local, Table.INTERACTIONS, 2)
+    local.vacuum(Table.INTERACTIONS, keep=NOTHING)
     assert local.version(Table.INTERACTIONS) == version
+    assert b"somebody" not in log(local)
+    assert ids(local) == [*"abcdef"]
 
 
 def test_arrivals_are_what_was_appended_and_not_what_was_rewritten(lake: Lake) -> None:
