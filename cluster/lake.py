@@ -1,27 +1,28 @@
-"""The lake: Delta tables on a local folder or S3. The only home of `deltalake`."""
+"""The lake: Delta tables on a local folder or S3. `lake*.py` are the only home of `deltalake`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from cluster.lake_commit import ATTEMPTS, PATIENT_ATTEMPTS, retried
+from cluster.lake_log import PROPERTIES
 from cluster.lake_parts import Part
-from cluster.settings import Settings
-from cluster.storage import delta_options, is_local, join
-from models.errors import NotFoundError
+from cluster.lake_upkeep import LakeUpkeep
 from models.tables import TABLES, Table
-
-_COMMIT_ATTEMPTS = 5
 
 Filter = tuple[str, str, object]
 """A partition filter, for example `("date", ">=", "2026-01-31")`."""
+
+_READ_AHEAD = {"batch_readahead": 4, "fragment_readahead": 2}
+"""Of `batches`: some 100 MB of events, whatever the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +35,8 @@ class AppTransaction:
     """When given: the batch was cut to follow this version and is not written behind any other."""
 
 
-class Lake:
-    """All tables under one root. Cheap to make; every call sees the newest commit, or the pinned one."""
-
-    def __init__(
-        self, uri: str, settings: Settings | None = None, *, versions: Mapping[str, int] | None = None
-    ) -> None:
-        self.uri = uri.rstrip("/")
-        self._options = delta_options(uri, settings)
-        self._settings, self._versions = settings, versions
-
-    def pinned(self, versions: Mapping[str, int] | None = None) -> Lake:
-        """This lake for reading, as of `versions` (by table name; -1: not there yet), or as of now."""
-        return Lake(self.uri, self._settings, versions=versions or {t.value: self.version(t) for t in Table})
-
-    @property
-    def versions(self) -> dict[str, int]:
-        """Commit of each table that a pinned lake reads."""
-        return dict(self._versions or {})
-
-    def table_uri(self, table: Table) -> str:
-        """Address of one table."""
-        return join(self.uri, table.value)
-
-    @property
-    def storage_options(self) -> dict[str, str] | None:
-        """Options that other Delta readers (Ray Data) need for this lake."""
-        return self._options
-
-    def exists(self, table: Table) -> bool:
-        """True once the table has its first commit."""
-        if self._versions is not None:
-            return self._versions.get(table.value, -1) >= 0
-        return DeltaTable.is_deltatable(self.table_uri(table), self._options)
-
-    def version(self, table: Table) -> int:
-        """Newest commit of the table; -1 before the first."""
-        delta = self._open(table)
-        return -1 if delta is None else delta.version()
+class Lake(LakeUpkeep):
+    """Reads and writes of rows. Every call sees the newest commit, or the pinned one."""
 
     def num_rows(self, table: Table) -> int:
         """Rows of the newest version, from the log's statistics alone."""
@@ -105,19 +70,22 @@ class Lake:
         if delta is None:
             return pa.schema(fields).empty_table()
         dataset = delta.to_pyarrow_dataset(file_pruning_predicate=list(partitions or []) or None)
-        return _conform(dataset.to_table(columns=_present(delta, fields)), pa.schema(fields))
+        try:
+            rows = dataset.to_table(columns=_present(delta, fields))
+        except FileNotFoundError as error:
+            raise self._gone(table, delta.version()) from error
+        return _conform(rows, pa.schema(fields))
 
     def batches(
         self, table: Table, columns: Sequence[str], partitions: Sequence[Filter] | None = None
     ) -> Iterable[pa.RecordBatch]:
-        """Record batches of the given columns, in the newest schema, never the whole table in memory."""
-        schema = pa.schema([TABLES[table].schema.field(name) for name in columns])
+        """Record batches of the given columns in the newest schema, never the whole table in memory."""
         delta = self._open(table)
         if delta is None:
             return iter(())
+        schema = pa.schema([TABLES[table].schema.field(name) for name in columns])
         dataset = delta.to_pyarrow_dataset(file_pruning_predicate=list(partitions or []) or None)
-        found = dataset.to_batches(columns=_present(delta, list(schema)))
-        return (part for batch in found for part in _conform(pa.Table.from_batches([batch]), schema).to_batches())
+        return self._batches(table, delta, dataset, schema)
 
     def append(
         self,
@@ -127,40 +95,15 @@ class Lake:
     ) -> bool:
         """Append rows in one commit. False when `transaction` was applied or does not fit (`after`)."""
         self._prepare()
-        if transaction is None:
-            self._write(self.table_uri(table), table, rows)
-            return True
-        attempts = _COMMIT_ATTEMPTS if isinstance(rows, pa.Table) else 1  # a reader can be read only once
-        while True:
-            attempts -= 1
-            try:
-                return self._append_once(table, rows, transaction)
-            except CommitFailedError:  # another writer committed, or made the table, at the same time
-                if attempts == 0:
-                    raise
+        attempts = ATTEMPTS if isinstance(rows, pa.Table) else 1  # a reader can be read only once
+        return retried(lambda: self._append_once(table, rows, transaction), attempts)
 
     def upsert(self, table: Table, rows: pa.Table) -> int:
         """Insert new keys and update changed rows; returns rows changed. `updated_at` alone is no change."""
-        spec = TABLES[table]
         if not self.exists(table):
             self.append(table, rows)
             return int(rows.num_rows)
-        delta = self._must_open(table)
-        content = [name for name in spec.schema.names if name not in (spec.key, "updated_at")]
-        present = {field.name for field in delta.schema().fields}
-        changed = " OR ".join(
-            f"(s.{name} IS DISTINCT FROM t.{name})" if name in present else f"(s.{name} IS NOT NULL)"
-            for name in content
-        )
-        merge = delta.merge(
-            _conform(rows, spec.schema),
-            f"s.{spec.key} = t.{spec.key}",
-            source_alias="s",
-            target_alias="t",
-            merge_schema=True,
-        )
-        metrics = merge.when_matched_update_all(changed).when_not_matched_insert_all().execute()
-        return int(metrics["num_target_rows_inserted"]) + int(metrics["num_target_rows_updated"])
+        return retried(lambda: self._upsert_once(table, rows), PATIENT_ATTEMPTS)
 
     def parts(self, table: Table, days: Collection[date] | None = None) -> list[Part]:
         """Files of the newest version, or only those of the given `date` partitions; from the log alone."""
@@ -180,7 +123,7 @@ class Lake:
         """Add files that `write_part` wrote, in one commit. False when `transaction` does not fit (any more)."""
         self._prepare()
         spec = TABLES[table]
-        delta = self._open(table) or self._create(table)
+        delta = retried(lambda: self._widened(table))
         applied = _applied(delta, transaction.app_id)
         if applied >= transaction.version or transaction.after not in (None, applied):
             return False
@@ -201,7 +144,41 @@ class Lake:
         delta = self._open(table)
         return -1 if delta is None else _applied(delta, app_id)
 
-    def _append_once(self, table: Table, rows: pa.Table | pa.RecordBatchReader, transaction: AppTransaction) -> bool:
+    def _widened(self, table: Table) -> DeltaTable:
+        """The newest version, with every column of today: files may hold one that a table of an older Shoal lacks."""
+        delta = self._open(table) or self._create(table)
+        known = {field.name for field in delta.schema().fields}
+        missing = pa.schema([field for field in TABLES[table].schema if field.name not in known])
+        if missing:
+            delta.alter.add_columns(Schema.from_arrow(missing).fields)
+            return self._must_open(table)
+        return delta
+
+    def _upsert_once(self, table: Table, rows: pa.Table) -> int:
+        spec = TABLES[table]
+        delta = self._must_open(table)
+        content = [name for name in spec.schema.names if name not in (spec.key, "updated_at")]
+        present = {field.name for field in delta.schema().fields}
+        changed = " OR ".join(
+            f"(s.{name} IS DISTINCT FROM t.{name})" if name in present else f"(s.{name} IS NOT NULL)"
+            for name in content
+        )
+        merge = delta.merge(
+            _conform(rows, spec.schema),
+            f"s.{spec.key} = t.{spec.key}",
+            source_alias="s",
+            target_alias="t",
+            merge_schema=True,
+        )
+        metrics = merge.when_matched_update_all(changed).when_not_matched_insert_all().execute()
+        return int(metrics["num_target_rows_inserted"]) + int(metrics["num_target_rows_updated"])
+
+    def _append_once(
+        self, table: Table, rows: pa.Table | pa.RecordBatchReader, transaction: AppTransaction | None
+    ) -> bool:
+        if transaction is None:
+            self._write(self.table_uri(table), table, rows)
+            return True
         # Check and commit work on one snapshot: Delta refuses the commit when another batch of the writer
         # came between. An empty first version gives two first writers a snapshot to disagree on.
         delta = self._open(table) or self._create(table)
@@ -211,15 +188,12 @@ class Lake:
         self._write(delta, table, rows, Transaction(transaction.app_id, transaction.version))
         return True
 
-    def _create(self, table: Table) -> DeltaTable:
-        spec = TABLES[table]
-        return DeltaTable.create(
-            self.table_uri(table),
-            spec.schema,
-            mode="ignore",
-            partition_by=list(spec.partition_by) or None,
-            storage_options=self._options,
-        )
+    def _batches(self, table: Table, delta: DeltaTable, dataset: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in dataset.to_batches(columns=_present(delta, list(schema)), **_READ_AHEAD):
+                yield from _conform(pa.Table.from_batches([batch]), schema).to_batches()
+        except FileNotFoundError as error:
+            raise self._gone(table, delta.version()) from error
 
     def _write(
         self,
@@ -236,30 +210,9 @@ class Lake:
             partition_by=list(spec.partition_by) or None,
             schema_mode="merge",
             storage_options=self._options,
+            configuration=PROPERTIES if isinstance(target, str) else None,  # used where this makes the table
             commit_properties=CommitProperties(app_transactions=[transaction]) if transaction else None,
         )
-
-    def _open(self, table: Table, version: int | None = None) -> DeltaTable | None:
-        if version is None and self._versions is not None:
-            version = self._versions.get(table.value, -1)
-            if version < 0:
-                return None
-        try:
-            return DeltaTable(self.table_uri(table), version=version, storage_options=self._options)
-        except TableNotFoundError:
-            return None
-
-    def _must_open(self, table: Table) -> DeltaTable:
-        delta = self._open(table)
-        if delta is None:
-            raise NotFoundError(f"no table {table} in {self.uri}. Ingest a log first: shoal ingest --help")
-        return delta
-
-    def _prepare(self) -> None:
-        if is_local(self.uri):
-            from pathlib import Path
-
-            Path(self.uri).mkdir(parents=True, exist_ok=True)
 
 
 def _applied(delta: DeltaTable, app_id: str) -> int:

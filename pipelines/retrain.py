@@ -1,4 +1,7 @@
-"""The daily run: ingest what is new, train, evaluate, publish, and promote when better than the champion."""
+"""The daily run: ingest what is new, check it, train, evaluate, publish, and promote when better than the champion.
+
+Data past a threshold (shoal data-report shows the figures) stops it before anything is trained.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from cluster.lake import Lake
 from cluster.online_store import open_store
 from cluster.registry import Registry
 from cluster.settings import Settings
+from pipelines.quality.thresholds import with_limits
 from pipelines.recipes import load_recipe
 from pipelines.session import data_session
 
@@ -23,6 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args_parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", help="override the retrieval recipe"
     )
+    args_parser.add_argument(
+        "--fail-on", action="append", default=[], metavar="FIGURE=VALUE",
+        help="threshold of a figure of shoal data-report, or FIGURE=none (repeatable)",
+    )  # fmt: skip
+    args_parser.add_argument("--skip-data-checks", action="store_true", help="train whatever the data is like")
     add_places(args_parser, "lake", "runs", "registry")
     return run(args_parser, _retrain, argv)
 
@@ -33,11 +42,12 @@ def _retrain(args: argparse.Namespace) -> int:
 
     retrieval = load_recipe(args.recipe, args.set)
     ranker = None if args.ranker == "none" else load_recipe(args.ranker)
+    thresholds = None if args.skip_data_checks else with_limits(args.fail_on)
     store = open_store(Settings().store_url)
     with data_session():
         done = retrain(
             Lake(args.lake), store, Registry(args.registry), args.runs, retrieval=retrieval, ranker=ranker,
-            sources=args.source,
+            sources=args.source, thresholds=thresholds,
         )  # fmt: skip
     print(conclusion(done))
     return 0

@@ -33,6 +33,8 @@ COMMANDS = {
     "items": ("cluster.items_command", "read, put or delete items in the store, without a server"),
     "users": ("cluster.users_command", "read, put or delete profiles in the store, without a server"),
     "catalogue-sink": ("pipelines.catalogue_sink", "move what was put or deleted into the lake"),
+    "lake": ("pipelines.lake", "upkeep of the lake: compact, vacuum, retain, history"),
+    "data-report": ("pipelines.data_report", "how sound the lake's events are, and how they drift"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),
     "settings": ("cluster.settings_command", "show every setting and its value"),
 }

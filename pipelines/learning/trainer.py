@@ -65,6 +65,7 @@ def train(
     selection = join(uri, SELECTION)
     begun = read_json(uri, "data.json") or read_json(selection, "data.json")
     pinned = lake.pinned(begun["versions"] if begun else None)
+    pinned.check_readable()
     origin = begun_from(uri) or origin
     if wants_refit(recipe) and origin is None:
         train(selecting(recipe), pinned, uri, run_id=SELECTION, on_epoch=on_epoch, callbacks=callbacks)

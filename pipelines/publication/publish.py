@@ -89,6 +89,7 @@ def evaluate_candidate(
     pairs = read_labels(labels) if labels is not None else None
     seed = int(bundle.config["retrieval"]["seed"])
     lake = lake.pinned(bundle.data["versions"])
+    lake.check_readable()
     if not lake.num_rows(Table.INTERACTIONS):
         return None
     split = split_of(SplitConfig(**bundle.config["retrieval"]["split"]), lake)

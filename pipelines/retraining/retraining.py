@@ -1,4 +1,7 @@
-"""Ingest what is new, train retrieval and ranker, publish, and promote if better. Every step can be run again."""
+"""Ingest what is new, check it, train retrieval and ranker, publish, and promote if better.
+
+Every step can be run again.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from pipelines.learning.trainer import train
 from pipelines.online.catalogue_sink import catalogue_sink
 from pipelines.online.warm import warm
 from pipelines.publication.publish import Published, publish
+from pipelines.quality.checks import check_data
+from pipelines.quality.thresholds import Thresholds
 from pipelines.recipes import Recipe, to_dict
 
 
@@ -31,8 +36,12 @@ def retrain(
     ranker: Recipe | None,
     sources: Sequence[str] = (),
     options: IngestOptions | None = None,
+    thresholds: Thresholds | None = Thresholds(),  # noqa: B008 (frozen)
 ) -> Published:
-    """Event log, catalogue and `sources` go into the lake first; the store learns what only the lake knew."""
+    """Event log, catalogue and `sources` go into the lake first; the store learns what only the lake knew.
+
+    `thresholds`: of the data checks before training, whose `InputError` names what is past them; None: no checks.
+    """
     drained = drain(store, lake, Settings().trending_half_life_s)
     say(f"event log: {drained.num_interactions:,} interactions, {drained.num_exposures:,} exposures into the lake")
     moved = catalogue_sink(store, lake)
@@ -42,6 +51,8 @@ def retrain(
     if sources:
         warm(lake, store)
     data = lake.pinned()
+    if thresholds is not None:
+        check_data(data, thresholds)
     if ranker is not None:  # its share is chosen on what validates, which a refit would have seen
         retrieval = selecting(retrieval)
     retrieval_run = train(retrieval, data, runs_uri, run_id=_attempt(retrieval, data))

@@ -98,7 +98,8 @@ def _fresh(lake: Lake, table: Table, versions: dict[str, int], columns: list[str
     now_by_path = {part.path: part for part in lake.parts(table)}
     then_by_path = {part.path: part for part in then.parts(table)}
     added = [part for path, part in now_by_path.items() if path not in then_by_path]
-    gone = [part for path, part in then_by_path.items() if path not in now_by_path]
+    days = {part.day for part in added}  # a rewritten file has its rows within its day
+    gone = [part for path, part in then_by_path.items() if path not in now_by_path and part.day in days]
     fresh = _hashes(uri, added, columns)
     if gone and len(fresh):
         try:

@@ -1,0 +1,1 @@
+"""Upkeep of the lake: compaction, vacuum, retention, and what its tables have been through."""
