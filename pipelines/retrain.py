@@ -1,6 +1,6 @@
 """The daily run: ingest what is new, check it, train, evaluate, publish, and promote when better than the champion.
 
-Data past a threshold (shoal data-report shows the figures) stops it before anything is trained.
+Data past a threshold (shoal data report shows the figures) stops it before anything is trained.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args_parser.add_argument(
         "--fail-on", action="append", default=[], metavar="FIGURE=VALUE",
-        help="threshold of a figure of shoal data-report, or FIGURE=none (repeatable)",
+        help="threshold of a figure of shoal data report, or FIGURE=none (repeatable)",
     )  # fmt: skip
     args_parser.add_argument("--skip-data-checks", action="store_true", help="train whatever the data is like")
     add_places(args_parser, "lake", "runs", "registry")

@@ -34,7 +34,7 @@ COMMANDS = {
     "users": ("cluster.users_command", "read, put or delete profiles in the store, without a server"),
     "catalogue-sink": ("pipelines.catalogue_sink", "move what was put or deleted into the lake"),
     "lake": ("pipelines.lake", "upkeep of the lake: compact, vacuum, retain, history"),
-    "data-report": ("pipelines.data_report", "how sound the lake's events are, and how they drift"),
+    "data": ("pipelines.data", "report: how sound the lake's events are, and how they drift"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),
     "settings": ("cluster.settings_command", "show every setting and its value"),
 }

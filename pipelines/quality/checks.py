@@ -21,6 +21,6 @@ def check_data(lake: Lake, thresholds: Thresholds) -> None:
     raise InputError(
         "nothing was trained, the data is past its thresholds:\n"
         + "\n".join(f"  {breach}" for breach in found)
-        + f"\nLook at shoal data-report --lake {lake.uri}. To train all the same: --skip-data-checks, or a wider "
+        + f"\nLook at shoal data report --lake {lake.uri}. To train all the same: --skip-data-checks, or a wider "
         f"threshold such as --fail-on {found[0].figure}=none"
     )

@@ -16,7 +16,7 @@ from cluster.sqlite_store import SqliteStore
 from models.errors import ConfigError, InputError
 from models.events import UNTIMED_DATE
 from models.tables import TABLES, Table
-from pipelines.data_report import main
+from pipelines.data import main
 from pipelines.quality.checks import check_data
 from pipelines.quality.report import measure
 from pipelines.quality.thresholds import Breach, Thresholds, breaches, with_limits
@@ -171,7 +171,7 @@ def test_a_lake_without_catalogue_times_or_events(lake: Lake) -> None:
 def test_the_command_prints_writes_and_fails(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     filled(lake)
     out = tmp_path / "report"
-    assert main(["--lake", lake.uri, "--out", str(out)]) == 0
+    assert main(["report", "--lake", lake.uri, "--out", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "null                       all   last week   this week" in shown
     assert "volume                  1.0000        >= 0.3" in shown
@@ -180,12 +180,12 @@ def test_the_command_prints_writes_and_fails(lake: Lake, tmp_path: Path, capsys:
     picture = (out / "report.svg").read_text()
     assert picture.startswith("<?xml")
     assert "events a day" in picture
-    assert main(["--lake", lake.uri, "--fail-on", "late=0.5", "--fail-on", "volume=1.5", "--json"]) == 1
+    assert main(["report", "--lake", lake.uri, "--fail-on", "late=0.5", "--fail-on", "volume=1.5", "--json"]) == 1
     told = capsys.readouterr()
     assert json.loads(told.out)["figures"]["volume"] == 1.0
     assert "volume is 1, at least 1.5 may be: look for a source that has stopped" in told.err
-    assert main(["--lake", str(tmp_path / "none")]) == 2
-    assert main(["--lake", lake.uri, "--days", "7", "--json"]) == 0
+    assert main(["report", "--lake", str(tmp_path / "none")]) == 2
+    assert main(["report", "--lake", lake.uri, "--days", "7", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["num_events"] == 7 * EVENTS_A_DAY
 
 

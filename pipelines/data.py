@@ -19,16 +19,17 @@ from pipelines.quality.thresholds import Thresholds, breaches, with_limits
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print and write the report."""
-    args_parser = parser("data-report", __doc__, "shoal data-report --out report/ --fail-on future=0.001")
-    add = args_parser.add_argument
-    add("--days", type=int, default=DAYS, help=f"newest days to read; 0: all (default: {DAYS})")
-    add("--out", type=Path, metavar="FOLDER", help="write report.json and report.svg there")
-    add(
+    args_parser = parser("data", __doc__, "shoal data report --out report/ --fail-on future=0.001")
+    actions = args_parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    report = actions.add_parser("report", help="measure the newest days", description=__doc__, allow_abbrev=False)
+    report.add_argument("--days", type=int, default=DAYS, help=f"newest days to read; 0: all (default: {DAYS})")
+    report.add_argument("--out", type=Path, metavar="FOLDER", help="write report.json and report.svg there")
+    report.add_argument(
         "--fail-on", action="append", default=[], metavar="FIGURE=VALUE",
         help="threshold of a figure, or FIGURE=none (repeatable)",
     )  # fmt: skip
-    add("--json", action="store_true", help="print the report as JSON")
-    add_places(args_parser, "lake")
+    report.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_places(report, "lake")
     return run(args_parser, _report, argv)
 
 
