@@ -1,4 +1,7 @@
-"""Learned vectors as the lake keeps them: one row a user or item and model version."""
+"""Learned vectors as the lake keeps them: one row a user or item, with the version of the model that made it.
+
+Vectors of two versions mean nothing to one another: a reader asks for one `model_version`.
+"""
 
 from __future__ import annotations
 

@@ -151,9 +151,9 @@ class Recommender:
         nearest = np.argmax(self._retriever.similarity(item_rows, history), axis=1)
         return [self.items.ids[history[column]] for column in nearest]
 
-    def item_vectors(self) -> Vectors | None:
-        """Vectors of all items in row order, [num_items, dim]; None when the retriever has none."""
-        return self._retriever.item_vectors()
+    def item_vectors(self, rows: Rows | None = None) -> Vectors | None:
+        """Vectors of all items in row order, or of `rows`, [num_items, dim]; None when the retriever has none."""
+        return self._retriever.item_vectors(rows)
 
     def user_vectors(self, users: Sequence[UserState]) -> Vectors | None:
         """Vectors of users as of their `now`, [len(users), dim]; None when the retriever has none."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "rollback": ("pipelines.rollback", "go back to the champion before"),
     "retrain": ("pipelines.retrain", "the daily run: ingest, train, evaluate, publish if better"),
     "recommend": ("pipelines.recommend", "recommendations for many users into a Parquet file"),
+    "embeddings": ("pipelines.embeddings", "the vectors of users and items into the lake"),
     "rank": ("pipelines.rank", "scores for given user-item pairs into a Parquet file"),
     "serve": ("serve_apps.serve", "answer over HTTP"),
     "keys": ("cluster.keys_command", "make, list, revoke and rotate the API keys of the HTTP server"),

@@ -49,7 +49,7 @@ class ExhaustiveRetriever:
         """The scorer's own."""
         return self._scorer.similarity(items, others)
 
-    def item_vectors(self) -> None:
+    def item_vectors(self, rows: Rows | None = None) -> None:
         """Items are no vectors here."""
 
     def user_vectors(self, users: UserBatch) -> None:

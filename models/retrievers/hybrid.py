@@ -120,7 +120,7 @@ class HybridRetriever:
         """That of the source that weighs most."""
         return self._closest.similarity(items, others)
 
-    def item_vectors(self) -> None:
+    def item_vectors(self, rows: Rows | None = None) -> None:
         """Items are no vectors here."""
 
     def user_vectors(self, users: UserBatch) -> None:

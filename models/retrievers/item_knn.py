@@ -76,7 +76,7 @@ class ItemKnnRetriever:
         """How much having each of `others` speaks for each of `items`; 0 where they are no neighbours."""
         return np.asarray(self._similarities[others][:, items].toarray().T, np.float32)
 
-    def item_vectors(self) -> None:
+    def item_vectors(self, rows: Rows | None = None) -> None:
         """Items are no vectors here."""
 
     def user_vectors(self, users: UserBatch) -> None:

@@ -32,8 +32,8 @@ class Retriever(Protocol):
     def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
         """[len(items), len(others)]: how alike the items are; what a recommendation is explained by."""
 
-    def item_vectors(self) -> Vectors | None:
-        """[num_items, dim] when items are vectors, else None."""
+    def item_vectors(self, rows: Rows | None = None) -> Vectors | None:
+        """Of all items, or of `rows`, [num_items, dim] when items are vectors, else None."""
 
     def user_vectors(self, users: UserBatch) -> Vectors | None:
         """[batch, dim] whose inner products with `item_vectors` are the scores, or None."""

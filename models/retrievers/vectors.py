@@ -49,9 +49,9 @@ class VectorRetriever:
         """Inner products of item vectors."""
         return self._index.vectors(items) @ self._index.vectors(others).T
 
-    def item_vectors(self) -> Vectors:
-        """[num_items, dim] in row order."""
-        return self._index.vectors(np.arange(len(self._index)))
+    def item_vectors(self, rows: Rows | None = None) -> Vectors:
+        """Of all items in row order, or of `rows`, [num_items, dim]."""
+        return self._index.vectors(np.arange(len(self._index)) if rows is None else rows)
 
     def user_vectors(self, users: UserBatch) -> Vectors:
         """What the encoder says, [batch, dim]."""

@@ -1,0 +1,38 @@
+"""Write the vectors of a bundle's users and items into the lake: tables user_embeddings and item_embeddings.
+
+One row a user or item. Running it again, also after an interruption, writes what differs and nothing twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cluster.console import add_places, parser, run
+from cluster.lake import Lake
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the vectors and say how many."""
+    args_parser = parser("embeddings", __doc__, "shoal embeddings --lake s3://shop/lake --registry s3://shop/registry")
+    args_parser.add_argument("--users", default="all", help="`all`, or a file of user ids (Parquet, CSV or one a line)")
+    args_parser.add_argument("--version", help="a published version (default: the champion)")
+    add_places(args_parser, "lake", "registry")
+    return run(args_parser, _embeddings, argv)
+
+
+def _embeddings(args: argparse.Namespace) -> int:
+    from pipelines.answers.bundle import chosen_version
+    from pipelines.answers.recommending import read_users
+    from pipelines.answers.vectors import write_vectors
+    from pipelines.session import data_session
+
+    version = chosen_version(args.registry, args.version)
+    users = read_users(args.users)
+    with data_session():
+        print(write_vectors(Lake(args.lake), args.registry, version, users))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
