@@ -34,4 +34,5 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise StoreError(f"Redis did not answer: {error}. Check the server and SHOAL_STORE.") from error
+        said = str(error).rstrip(".")
+        raise StoreError(f"Redis did not answer: {said}. Check the server and SHOAL_STORE.") from error

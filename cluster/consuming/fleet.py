@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util.metrics import Gauge
 
 from cluster.consuming.consumer import ConsumeOptions, Consumer, Health
@@ -24,7 +25,8 @@ _log = logging.getLogger(__name__)
 _CHECK_EVERY_S = 2.0
 _ANSWER_S = 10.0
 _HUNG_S = 120.0
-"""A turn takes as long as the lake takes for its share; one that takes longer than this is not coming back."""
+"""A start takes as long as a busy machine takes for its imports, a turn as long as the lake takes for the share; one
+that takes longer than this is not coming back."""
 _GAUGES_EVERY_S = 5.0
 _NUM_CPUS = 0.1
 
@@ -40,12 +42,17 @@ class ConsumerActor(Consumer):
         threading.Thread(target=self._measure, daemon=True).start()
 
     def _measure(self) -> None:
+        said: set[tuple[str, str]] = set()
         while not self._stop.wait(_GAUGES_EVERY_S):
             try:
-                for lag in self.lags():
-                    tags = {"job": str(lag.job), "partition": str(lag.partition)}
-                    self._entries.set(lag.num_entries, tags)
-                    self._seconds.set(lag.seconds, tags)
+                lags = {(str(lag.job), str(lag.partition)): (lag.num_entries, lag.seconds) for lag in self.lags()}
+                # What another holds now is for that one to say: a gauge would keep our last word.
+                for job, partition in said | set(lags):
+                    entries, seconds = lags.get((job, partition), (0, 0.0))
+                    tags = {"job": job, "partition": partition}
+                    self._entries.set(entries, tags)
+                    self._seconds.set(seconds, tags)
+                said = set(lags)
             except StoreError as error:
                 _log.error("how far behind the log's readers are is unknown: %s", error)
 
@@ -57,6 +64,7 @@ class Fleet:
         remote = ray.remote(ConsumerActor).options(num_cpus=_NUM_CPUS, max_restarts=-1, max_concurrency=2)
         self._actors = [remote.remote(store_url, lake_uri, options) for _ in range(num)]
         self._errors: dict[int, str | None] = {}
+        self._heard = [time.monotonic()] * num
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -84,16 +92,21 @@ class Fleet:
     def _check(self, number: int, actor: Any) -> None:
         try:
             found = ray.get(actor.health.remote(), timeout=_ANSWER_S)
-            if all(health.idle_s < _HUNG_S for health in found):
-                self._tell(number, found)
-                return
-            reason = f"nothing done for {max(health.idle_s for health in found):.0f} s"
-        except (ActorUnavailableError, RayActorError):  # its process died: Ray is starting another
-            return
-        except (RayTaskError, GetTimeoutError) as error:
-            reason = str(error)
+            self._heard[number] = time.monotonic() - max(health.idle_s for health in found)
+            self._tell(number, found)
+        except RayActorError:  # its process died, and Ray is starting another
+            self._heard[number] = time.monotonic()
+        except GetTimeoutError:  # it starts, or hangs
+            pass
+        except RayTaskError as error:
+            self._restart(number, actor, str(error))
+        if (silent_s := time.monotonic() - self._heard[number]) > _HUNG_S:
+            self._restart(number, actor, f"nothing done for {silent_s:.0f} s")
+
+    def _restart(self, number: int, actor: Any, reason: str) -> None:
         _log.error("consumer %d is not well and is started again: %s", number, reason)
         ray.kill(actor, no_restart=False)
+        self._heard[number] = time.monotonic()
 
     def _tell(self, number: int, found: list[Health]) -> None:
         """Errors of a consumer's turns are in a log of its node; say here when they start and when they end."""

@@ -13,6 +13,7 @@ from cluster.consuming.counting import Counting, count
 from cluster.event_log import Job
 from cluster.online_store import OnlineStore
 from cluster.redis_store import RedisStore
+from cluster.sqlite_store import SqliteStore
 from cluster.trending import LIST_LENGTH, Trend, add_moments, weigh
 from models.events import EventType, Interaction
 from models.exposures import Exposure
@@ -134,6 +135,23 @@ def test_a_list_is_bounded_in_length_and_life(open_fresh: Open) -> None:
         names = [n for n in store._redis.scan_iter() if b":trending:" in n or b":item:" in n or b":counted:" in n]
         assert names
         assert all(store._redis.ttl(name) > 0 for name in names)
+
+
+def test_counters_that_nobody_moved_for_half_a_year_are_forgotten(open_fresh: Open) -> None:
+    store = open_fresh()
+    store.append([happened(1, "old", 0, user="ann"), happened(2, "new", 0, user="bob")])
+    counted(store)
+    if isinstance(store, SqliteStore):
+        with store._file.write() as db:
+            db.execute("UPDATE counts SET day = day - 181 WHERE id IN ('old', 'ann')")
+    elif isinstance(store, RedisStore):  # Redis forgets by itself: how long it waits is what can be wrong
+        for name in (n for n in store._redis.scan_iter() if n.endswith((b":item:old", b":counted:ann"))):
+            assert 179 * 86_400 < store._redis.ttl(name) <= 180 * 86_400
+            store._redis.expire(name, 0)
+    store.append([happened(3, "new", 0, user="bob")])
+    counted(store)
+    assert store.item_counts(["old", "new"]) == [{}, {"click": 2}]
+    assert store.user_counts(["ann", "bob"]) == [{}, {"click": 2}]
 
 
 def test_a_crash_at_any_step_counts_each_entry_once(store: OnlineStore) -> None:

@@ -93,16 +93,22 @@ def test_a_turn_that_fails_is_tried_again(url: str, store: OnlineStore, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-def test_a_killed_actor_is_taken_over_and_comes_back(url: str, store: OnlineStore, lake: Lake) -> None:
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_killed_or_hanging_actor_is_taken_over_and_another_comes(
+    url: str, store: OnlineStore, lake: Lake, blow: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with consumers(url, lake.uri, 2, OPTIONS) as fleet:
         eventually(lambda: len(set(holders(store, Job.LAKE).values())) == 2, 60)
         before = set(holders(store, Job.LAKE).values())
         pid = ray.get(fleet._actors[0].__ray_call__.remote(lambda _: os.getpid()))
-        os.kill(pid, signal.SIGKILL)
+        monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
+        monkeypatch.setattr("cluster.consuming.fleet._HUNG_S", 3.0)
+        os.kill(pid, blow)
         store.append([event(n, user=f"user-{n}") for n in range(40)])
         taken_s = eventually(lambda: sum(in_lake(lake).values()) == 40, 10)
         assert taken_s < 5
         eventually(lambda: len(set(holders(store, Job.LAKE).values()) - before) == 1, 60)
+        monkeypatch.undo()
         assert len(fleet.health()) == 2
     assert store.leases.holders() == []
     assert set(in_lake(lake).values()) == {1}
