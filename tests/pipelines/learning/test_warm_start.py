@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.contexts import ContextVocabulary
 from models.errors import ConfigError
-from pipelines.learning.engine.checkpoint import Progress, Reader, save
+from pipelines.learning.engine.checkpoint import Progress, Reader, save_progress, save_shards
 from pipelines.learning.warm.source import Source
 from pipelines.learning.warm.warm_start import Vocabularies, carry, rows_before, tally, warm_tensors, write_warm_start
 from pipelines.recipes import load_recipe
@@ -128,13 +128,15 @@ def test_workers_begin_from_what_was_written(tmp_path: Path) -> None:
         inputs = objective.inputs(examples(rng), rng)
         objective.losses(model, inputs).mean().backward()
         optimizer.step()
-        save(tmp_path, 0, 1, model, optimizer, Progress(1))
+        save_shards(tmp_path, 0, model, optimizer)
+        save_progress(tmp_path, 1, Progress(1))
         old = Reader(tmp_path).tensors()
         source = Source("old", "", load_recipe("two_tower"), {}, before, users, old)
         uri = write_warm_start(source, objective, Vocabularies(now, users), 1, str(tmp_path))
         _, fresh, its_optimizer = sharded("rowwise_adagrad")
         Reader(Path(uri)).restore(fresh, its_optimizer, all_states=False)
-        save(tmp_path, 0, 1, fresh, its_optimizer, Progress())
+        save_shards(tmp_path, 0, fresh, its_optimizer)
+        save_progress(tmp_path, 1, Progress())
     new = Reader(tmp_path).tensors()
     moved = {name for name, tensor in old.items() if not torch.equal(new[name], tensor)}
     table = "tables.embedding_bags.item_table.weight"
