@@ -15,6 +15,7 @@ from typing import Protocol
 
 from models.events import Interaction
 from models.exposures import Exposure
+from models.quarantine import Rejected
 
 
 class Job(StrEnum):
@@ -22,6 +23,10 @@ class Job(StrEnum):
 
     LAKE = "lake"
     TRENDING = "trending"
+
+
+Entry = Interaction | Exposure | Rejected
+"""What is appended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Logged:
     """
 
     offset: int
-    entry: Interaction | Exposure | Undecodable
+    entry: Entry | Undecodable
     kind: int = field(repr=False)
     body: bytes = field(repr=False)
     lake_only: bool = False

@@ -18,6 +18,7 @@ from cluster.trending import Tallies, Trend
 from models.errors import ConfigError
 from models.events import Interaction
 from models.exposures import Exposure
+from models.quarantine import Rejected
 from models.user_state import HistoryEvent
 
 HISTORY_LIMIT = 200
@@ -73,6 +74,9 @@ class OnlineStore(Protocol):
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
+
+    def append_rejected(self, rejected: Sequence[Rejected]) -> None:
+        """Log what was not taken, so that the lake's quarantine keeps it with the reason."""
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
         """State of each user in order, in one fetch; an unknown user is empty. A profile that was put stands above."""

@@ -38,13 +38,14 @@ from cluster.redis_connection import connect, log_key, store_errors
 from cluster.redis_durability import weaknesses
 from cluster.redis_leases import RedisLeases
 from cluster.redis_log import RedisLog
-from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, BIND, USERS, WARM
+from cluster.redis_scripts import APPEND, APPEND_OTHER, BIND, USERS, WARM
 from cluster.redis_tallies import RedisTallies
 from cluster.settings import NUM_PARTITIONS
 from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, encode, seen_key
 from cluster.trending import Trend
 from models.events import EventType, Interaction
 from models.exposures import Exposure
+from models.quarantine import Rejected
 from models.user_state import HistoryEvent
 
 _IDENTITY = "shoal:{0}:id"
@@ -65,7 +66,7 @@ class RedisStore:
         self._redis = connect(url)
         self._bind = self._redis.register_script(BIND)
         self._append = self._redis.register_script(APPEND)
-        self._append_exposures = self._redis.register_script(APPEND_EXPOSURES)
+        self._append_other = self._redis.register_script(APPEND_OTHER)
         self._warm = self._redis.register_script(WARM)
         self._users = self._redis.register_script(USERS)
         self.log = RedisLog(self._redis, num_partitions)
@@ -102,10 +103,11 @@ class RedisStore:
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
-        calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions()])
-        for exposure in exposures:
-            calls[self._partition(exposure.user_id)] += encode(exposure)
-        self._call(self._append_exposures, calls)
+        self._append_entries(exposures)
+
+    def append_rejected(self, rejected: Sequence[Rejected]) -> None:
+        """Log what was not taken."""
+        self._append_entries(rejected)
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
         """State of each user in order."""
@@ -180,6 +182,12 @@ class RedisStore:
     def close(self) -> None:
         """Release connections; the next call opens them again."""
         self._redis.close()
+
+    def _append_entries(self, entries: Sequence[Exposure | Rejected]) -> None:
+        calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions()])
+        for entry in entries:
+            calls[self._partition(entry.user_id)] += encode(entry)
+        self._call(self._append_other, calls)
 
     def _bound(self, keys: Sequence[bytes], homes: Sequence[int]) -> list[int]:
         """For each id, the partition that its first event within the window is of; `homes`: that of this one."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from cluster.event_log import partition_of
+from cluster.event_log import Entry, partition_of
 from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, Fetched, OnlineUser
 from cluster.profile_state import with_profile
 from cluster.settings import NUM_PARTITIONS
@@ -26,6 +26,7 @@ from cluster.trending import Trend
 from models.catalogue_entries import Kind
 from models.events import Interaction
 from models.exposures import Exposure
+from models.quarantine import Rejected
 from models.user_state import HistoryEvent
 
 _PROFILE = """
@@ -105,11 +106,11 @@ class SqliteStore:
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
-        if not exposures:
-            return
-        entries = self._entries(exposures)
-        with self._write() as db:
-            _log(db, enumerate(entries, next_offset(db, len(entries))))
+        self._append_entries(exposures)
+
+    def append_rejected(self, rejected: Sequence[Rejected]) -> None:
+        """Log what was not taken."""
+        self._append_entries(rejected)
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
         """State of each user in order."""
@@ -186,7 +187,14 @@ class SqliteStore:
     def _write(self) -> AbstractContextManager[Database]:
         return self._file.write()
 
-    def _entries(self, events: Sequence[Interaction | Exposure]) -> list[_Entry]:
+    def _append_entries(self, entries: Sequence[Exposure | Rejected]) -> None:
+        if not entries:
+            return
+        encoded = self._entries(entries)
+        with self._write() as db:
+            _log(db, enumerate(encoded, next_offset(db, len(encoded))))
+
+    def _entries(self, events: Sequence[Entry]) -> list[_Entry]:
         num_partitions = self.log.num_partitions()
         return [(partition_of(event.user_id, num_partitions), *encode(event)) for event in events]
 

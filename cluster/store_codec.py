@@ -13,12 +13,14 @@ from typing import Any
 
 import orjson
 
-from cluster.event_log import Logged, Undecodable
+from cluster.event_log import Entry, Logged, Undecodable
 from models.events import EventType, Interaction
 from models.exposures import Exposure
+from models.quarantine import Rejected
 
 INTERACTION = 1
 EXPOSURE = 2
+REJECTED = 3
 LAKE_ONLY = 16
 """What a log entry is, as stored beside its body; `LAKE_ONLY` is added to one that was counted before."""
 
@@ -41,6 +43,8 @@ _INTERACTION_FIELDS = tuple(field.name for field in fields(Interaction))
 _EXPOSURE_FIELDS = tuple(field.name for field in fields(Exposure))
 _interaction_values = attrgetter(*_INTERACTION_FIELDS)
 _exposure_values = attrgetter(*_EXPOSURE_FIELDS)
+_REJECTED_FIELDS = tuple(field.name for field in fields(Rejected))
+_rejected_values = attrgetter(*_REJECTED_FIELDS)
 
 
 def microseconds(moment: datetime) -> int:
@@ -56,12 +60,14 @@ def seen_key(interaction_id: str) -> bytes:
     return hashlib.blake2b(interaction_id.encode(), digest_size=16).digest()
 
 
-def encode(entry: Interaction | Exposure) -> tuple[int, bytes]:
+def encode(entry: Entry) -> tuple[int, bytes]:
     """Kind and JSON body of a log entry: absent fields left out, the time as UTC microseconds."""
     if isinstance(entry, Interaction):
         kind, names, values = INTERACTION, _INTERACTION_FIELDS, _interaction_values(entry)
-    else:
+    elif isinstance(entry, Exposure):
         kind, names, values = EXPOSURE, _EXPOSURE_FIELDS, _exposure_values(entry)
+    else:
+        kind, names, values = REJECTED, _REJECTED_FIELDS, _rejected_values(entry)
     body = {name: value for name, value in zip(names, values, strict=True) if value is not None}
     body["timestamp"] = microseconds(entry.timestamp)
     return kind, orjson.dumps(body)
@@ -69,7 +75,7 @@ def encode(entry: Interaction | Exposure) -> tuple[int, bytes]:
 
 def logged(offset: int, kind: int, body: bytes) -> Logged:
     """The log entry as it lies in a store; never fails."""
-    entry: Interaction | Exposure | Undecodable
+    entry: Entry | Undecodable
     try:
         entry = decode(kind & ~LAKE_ONLY, body)
     except (ValueError, TypeError, KeyError, OverflowError) as error:  # JSON, contract and time alike
@@ -77,14 +83,16 @@ def logged(offset: int, kind: int, body: bytes) -> Logged:
     return Logged(offset, entry, kind, body, bool(kind & LAKE_ONLY))
 
 
-def decode(kind: int, body: bytes) -> Interaction | Exposure:
+def decode(kind: int, body: bytes) -> Entry:
     """The entry that `encode` wrote; `ValueError`, `TypeError`, `KeyError` or `OverflowError` for any other."""
-    if kind not in (INTERACTION, EXPOSURE):
+    if kind not in (INTERACTION, EXPOSURE, REJECTED):
         raise ValueError(f"a log entry of kind {kind} is unknown to this Shoal. Update it.")
     values: dict[str, Any] = orjson.loads(body)
     values["timestamp"] = _EPOCH + timedelta(microseconds=values["timestamp"])
     if kind == INTERACTION:
         return Interaction(**values)
+    if kind == REJECTED:
+        return Rejected(**values)
     absent = {"model_version": None, "fallback": None}
     exposure = Exposure(**{**absent, **values, "item_ids": tuple(values["item_ids"])})
     texts = (exposure.recommendation_id, exposure.user_id, exposure.surface, *exposure.item_ids)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 import pyarrow as pa
 
 from models.events import SCHEMA_VERSION, TIMESTAMP
@@ -23,3 +26,21 @@ QUARANTINE = pa.schema(
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """One record that a server did not take, as it was sent. `user_id`: whose it is as far as it says so, or empty."""
+
+    quarantine_id: str
+    table: str
+    source_file: str
+    reason: str
+    record: str
+    user_id: str
+    timestamp: datetime
+
+    @property
+    def quarantined_at(self) -> datetime:
+        """When it came."""
+        return self.timestamp

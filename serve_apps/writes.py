@@ -16,10 +16,12 @@ from pydantic import ValidationError
 from cluster.online_store import SEEN_WINDOW_S, OnlineStore
 from models.errors import InputError
 from models.events import EventType, Interaction
+from models.quarantine import Rejected
 from serve_apps.api import MAX_BATCH, FeedbackBody, InteractionBody, InteractionsResponse, Verdict, WriteParams
 from serve_apps.door import too_many
 from serve_apps.event_times import EventTimes
 from serve_apps.http_errors import ERRORS, HttpError, first_problem
+from serve_apps.rejections import rejected
 from serve_apps.strict_json import RepeatedKey, parse_json
 
 _DUPLICATE = (
@@ -36,14 +38,14 @@ def write_routes(store: OnlineStore, times: EventTimes) -> APIRouter:
         events: Annotated[list[Any], Depends(_events)], params: Annotated[WriteParams, Query()]
     ) -> InteractionsResponse:
         """One event, or up to 1,000 as a list or under `interactions`. Accepted events are in the next answer."""
-        return await desk.take(events, InteractionBody, params.validate_only)
+        return await desk.take(events, InteractionBody, "/api/interactions", params.validate_only)
 
     @routes.post("/api/feedback", response_model=InteractionsResponse, openapi_extra=_body(FeedbackBody))
     async def feedback(
         events: Annotated[list[Any], Depends(_events)], params: Annotated[WriteParams, Query()]
     ) -> InteractionsResponse:
         """What a user did with a recommendation: events that carry its `recommendation_id`."""
-        return await desk.take(events, FeedbackBody, params.validate_only)
+        return await desk.take(events, FeedbackBody, "/api/feedback", params.validate_only)
 
     return routes
 
@@ -74,15 +76,23 @@ class _Desk:
     times: EventTimes
 
     async def take(
-        self, events: Sequence[Any], model: type[InteractionBody], validate_only: bool
+        self, events: Sequence[Any], model: type[InteractionBody], path: str, validate_only: bool
     ) -> InteractionsResponse:
-        """Take the good ones. A single bad event is an error; one of many is rejected beside the others."""
+        """Take the good ones; the bad ones go to quarantine with the reason.
+
+        A single bad event is an error; one of many is rejected beside the others.
+        """
         now = datetime.now(UTC)
         parsed = [self._parse(event, model, now) for event in events]
+        good = [event for event in parsed if isinstance(event, Interaction)]
+        bad = [
+            rejected(sent, reason, path, now)
+            for sent, reason in zip(events, parsed, strict=True)
+            if isinstance(reason, str)
+        ]
+        taken = iter(_first_of_id(good) if validate_only else await asyncio.to_thread(self._keep, good, bad))
         if len(parsed) == 1 and isinstance(parsed[0], str):
             raise HttpError(422, "invalid_event", parsed[0])
-        good = [event for event in parsed if isinstance(event, Interaction)]
-        taken = iter(_first_of_id(good) if validate_only else await asyncio.to_thread(self.store.append, good))
         verdicts = [
             Verdict(index=index, status="rejected", reason=event)
             if isinstance(event, str)
@@ -97,6 +107,11 @@ class _Desk:
             valid=counts["valid"],
             results=verdicts,
         )
+
+    def _keep(self, good: Sequence[Interaction], bad: Sequence[Rejected]) -> list[bool]:
+        taken = self.store.append(good)
+        self.store.append_rejected(bad)
+        return taken
 
     def _parse(self, event: Any, model: type[InteractionBody], now: datetime) -> Interaction | str:
         """The event, or what is wrong with it."""

@@ -1,6 +1,6 @@
 """The event log into the lake, each entry exactly once.
 
-    read a part of a partition ─> append to `interactions` ─> append to `exposures` ─> advance ─> trim
+    read a part of a partition ─> append to `interactions`, `exposures`, `quarantine` ─> advance ─> trim
 
 Each append is one Delta commit that also records, for this store and partition, the last offset it holds. A crash
 between any two steps is mended by running again: entries at or below a table's recorded offset are left out, wherever
@@ -18,21 +18,23 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cluster.event_log import DeadLetter, Job, Logged, Undecodable
+from cluster.event_log import DeadLetter, Entry, Job, Logged, Undecodable
 from cluster.lake import AppTransaction, Lake
 from cluster.lake_refusals import is_refusal, reason_of
 from cluster.online_store import OnlineStore
 from models.errors import SchemaError
 from models.events import Interaction
 from models.exposures import Exposure
+from models.quarantine import Rejected
 from models.tables import TABLES, Table
 
 BATCH_SIZE = 50_000
 """Entries of one commit, some 100 MB in memory while they are moved."""
 
-_SOURCES: dict[Table, type[Interaction] | type[Exposure]] = {
+_SOURCES: dict[Table, type[Entry]] = {
     Table.INTERACTIONS: Interaction,
     Table.EXPOSURES: Exposure,
+    Table.QUARANTINE: Rejected,
 }
 
 
@@ -151,7 +153,8 @@ def _columns(logged: Sequence[Logged], table: Table) -> pa.Table:
     """The rows in the table's schema; a column that entries do not have is null. What does not fit is refused."""
     schema, rows = TABLES[table].schema, [x.entry for x in logged]
     values = {name: [getattr(row, name, None) for row in rows] for name in schema.names}
-    values["date"] = [row.timestamp.date() for row in rows if not isinstance(row, Undecodable)]
+    if "date" in schema.names:
+        values["date"] = [row.timestamp.date() for row in rows if not isinstance(row, Undecodable)]
     columns = pa.table(values, schema=schema)
     for column in schema:
         if not column.nullable and columns[column.name].null_count:

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from cluster.online_store import open_store
+from serve_apps.door_options import DoorOptions
 from serve_apps.gateway import create_api
 from serve_apps.messages import HomeQuery, SimilarQuery
 
@@ -32,7 +33,7 @@ class NoRows:
 
 def serve(url: str, port: int) -> None:
     """Answer until killed."""
-    uvicorn.run(create_api(NoRows(), open_store(url), ()), host=HOST, port=port, log_level="error")
+    uvicorn.run(create_api(NoRows(), open_store(url), DoorOptions()), host=HOST, port=port, log_level="error")
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def post(host: str, port: int, sent: Sequence[Sent]) -> list[str]:
             problems.append(f"{answer.status}: {verdicts}")
             continue
         for x, verdict in zip(batch, verdicts["results"], strict=True):
-            if verdict["status"] != x.status or (verdict["status"] == "rejected") != bool(verdict["reason"]):
+            if verdict["status"] != x.status or (verdict["status"] == "accepted") == bool(verdict["reason"]):
                 problems.append(f"{verdict} instead of {x.status}")
     connection.close()
     return problems

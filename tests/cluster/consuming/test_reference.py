@@ -28,6 +28,10 @@ def lake_after(url: str, lake: Lake, num_events: int, within_s: float) -> tuple[
         store = open_store(url)
         eventually(lambda: not any(lag.num_entries for lag in store.log.lags()), within_s)
         store.close()
+    kept = lake.read(Table.QUARANTINE)
+    assert kept.num_rows == sum(x.status == "rejected" for x in sent) > 0
+    assert all(kept["reason"].to_pylist())
+    assert all(kept["record"].to_pylist())
     return lake.read(Table.INTERACTIONS).sort_by("interaction_id"), expected
 
 
