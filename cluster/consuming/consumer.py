@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from cluster.consuming.counting import BATCH_SIZE as COUNTING_BATCH_SIZE
 from cluster.consuming.counting import Counting
@@ -31,8 +32,10 @@ _RENEW = 3
 """A lease is renewed after a third of its life."""
 _PAUSE_AFTER_ERROR_S = 1.0
 
-Work = Callable[[Lease, Callable[[], bool]], bool]
-"""One step in a partition. It may ask whether the lease still holds; True when there is more to do at once."""
+Work = Callable[[int, Callable[[], Lease | None]], bool]
+"""One step in a partition, which asks for its lease when it writes: None says that it is lost. True when there is more
+to do at once.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,9 @@ class JobLoop:
         self._turned = time.monotonic()
         self._renew_in_time()
         more = False
-        for lease in list(self._held.values()) if work else ():
-            if self._still(lease):
-                more |= self._work(lease, lambda lease=lease: self._still(lease))  # type: ignore[misc]
+        for partition in sorted(self._held) if work else ():
+            if self._lease(partition) is not None:
+                more |= self._work(partition, partial(self._lease, partition))
         return more
 
     def health(self) -> Health:
@@ -116,10 +119,10 @@ class JobLoop:
         self._held = {lease.partition: lease for lease in leases.hold(job, mine, self._owner, self._lease_s)}
         self._renewed = started
 
-    def _still(self, lease: Lease) -> bool:
-        """Whether the lease holds; renews it in good time while there is work."""
+    def _lease(self, partition: int) -> Lease | None:
+        """The lease as it is now, renewed in good time; a step longer than its life takes it again if it can."""
         self._renew_in_time()
-        return self._held.get(lease.partition) == lease
+        return self._held.get(partition)
 
 
 class Consumer:
@@ -132,12 +135,12 @@ class Consumer:
         sink = LakeSink(self._store, Lake(lake_uri))
         counting = Counting(self._store, options.half_life_s)
 
-        def move(lease: Lease, still: Callable[[], bool]) -> bool:
-            moved = sink.step(lease.partition, still)
+        def move(partition: int, lease: Callable[[], Lease | None]) -> bool:
+            moved = sink.step(partition, lambda: lease() is not None)
             return moved is not None and moved.num_read == SINK_BATCH_SIZE
 
-        def count(lease: Lease, still: Callable[[], bool]) -> bool:
-            return counting.step(lease) == COUNTING_BATCH_SIZE
+        def count(partition: int, lease: Callable[[], Lease | None]) -> bool:
+            return counting.step(partition, lease) == COUNTING_BATCH_SIZE
 
         intervals = {Job.LAKE: options.lake_interval_s, Job.TRENDING: options.trending_interval_s}
         works: dict[Job, Work] = {Job.LAKE: move, Job.TRENDING: count}

@@ -25,9 +25,11 @@ class Counting:
         self._log, self._tallies = store.log, store.tallies
         self._half_life_s, self._batch_size = half_life_s, batch_size
 
-    def step(self, lease: Lease) -> int | None:
-        """Count the next part of the lease's partition; its entries. None: there are none, or the lease is lost."""
-        partition = lease.partition
+    def step(self, partition: int, lease: Callable[[], Lease | None]) -> int | None:
+        """Count the next part of a partition; its entries. None: there are none, or the lease is lost.
+
+        The lease is asked for when the sums are made: behind an unchanged position any of this consumer's will do.
+        """
         after = self._log.position(Job.TRENDING, partition)
         batch = self._log.read(partition, after, self._batch_size)
         if not batch:
@@ -36,7 +38,8 @@ class Counting:
         asked = {e.recommendation_id for e in entries if isinstance(e, Interaction) and e.recommendation_id}
         surfaces = self._tallies.surfaces(partition, sorted(asked))
         counted = tally(batch, surfaces, self._half_life_s)
-        if not self._tallies.add(lease, after, batch[-1].offset, counted):
+        held = lease()
+        if held is None or not self._tallies.add(held, after, batch[-1].offset, counted):
             return None
         self._log.trim(partition)
         return len(batch)
@@ -46,8 +49,11 @@ def count(store: OnlineStore, half_life_s: float, lease_s: float, on_batch: Call
     """Count everything that is in the log now, but for the partitions that a consumer counts already."""
     owner, counting = f"once-{uuid.uuid4().hex}", Counting(store, half_life_s)
     for partition in range(store.log.num_partitions()):
-        leases = store.leases.hold(Job.TRENDING, [partition], owner, lease_s)
-        while leases and (num := counting.step(leases[0])) is not None:
+
+        def lease(partition: int = partition) -> Lease | None:
+            return next(iter(store.leases.hold(Job.TRENDING, [partition], owner, lease_s)), None)
+
+        while lease() is not None and (num := counting.step(partition, lease)) is not None:
             on_batch(num)
-            leases = store.leases.hold(Job.TRENDING, [partition], owner, lease_s)
-        store.leases.release(leases)
+        if (held := lease()) is not None:
+            store.leases.release([held])

@@ -28,8 +28,8 @@ from models.exposures import Exposure
 from models.quarantine import Rejected
 from models.tables import TABLES, Table
 
-BATCH_SIZE = 50_000
-"""Entries of one commit, some 100 MB in memory while they are moved."""
+BATCH_SIZE = 20_000
+"""Entries of one commit, some 40 MB in memory and a second of work."""
 
 _SOURCES: dict[Table, type[Entry]] = {
     Table.INTERACTIONS: Interaction,

@@ -159,9 +159,9 @@ def test_a_crash_at_any_step_counts_each_entry_once(store: OnlineStore) -> None:
     [partition] = {p for p in range(3) if store.log.read(p, 0, 1)}
     [lease] = store.leases.hold(Job.TRENDING, [partition], "me", 30)
     counting = Counting(store, HALF_LIFE_S, batch_size=4)
-    assert [counting.step(lease) for _ in range(2)] == [4, 4]
+    assert [counting.step(partition, lambda: lease) for _ in range(2)] == [4, 4]
     again = Counting(store, HALF_LIFE_S, batch_size=4)
-    assert [again.step(lease) for _ in range(2)] == [2, None]
+    assert [again.step(partition, lambda: lease) for _ in range(2)] == [2, None]
     assert store.item_counts(["a"]) == [{"click": 10}]
 
 

@@ -6,17 +6,19 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import ray
 
-from cluster.consuming.consumer import ConsumeOptions, Consumer
+from cluster.consuming.consumer import ConsumeOptions, Consumer, JobLoop
+from cluster.consuming.counting import Counting
 from cluster.consuming.fleet import consumers
 from cluster.event_log import Job
 from cluster.lake import Lake
+from cluster.leases import Lease
 from cluster.online_store import OnlineStore, open_store
 from models.tables import Table
 from pipelines.consume import main
@@ -89,6 +91,23 @@ def test_a_turn_that_fails_is_tried_again(url: str, store: OnlineStore, tmp_path
     eventually(lambda: in_lake(Lake(str(place))) == Counter(["event-1"]), 5)
     eventually(lambda: not any(health.error for health in consumer.health()), 5)
     consumer.stop()
+
+
+def test_a_step_longer_than_its_lease_is_not_begun_again_for_ever(store: OnlineStore) -> None:
+    """A read of the log that takes longer than the lease lives: what was read is counted and moved all the same."""
+    store.append([event(n) for n in range(3)])
+    counting = Counting(store, 3_600.0)
+    done: list[int | None] = []
+
+    def work(partition: int, lease: Callable[[], Lease | None]) -> bool:
+        time.sleep(0.1)
+        done.append(counting.step(partition, lease))
+        return False
+
+    loop = JobLoop(store, Job.TRENDING, "me", 1.0, 0.05, work)
+    loop.turn()
+    assert [num for num in done if num] == [3]
+    assert store.item_counts(["item-1"]) == [{"click": 1}]
 
 
 @pytest.mark.slow
