@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +32,16 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the HTTP server listens on.")
     api_keys: SecretStr = Field(SecretStr(""), description="Comma-separated API keys; needed to listen off loopback.")
+    kafka_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="How Kafka brokers are spoken to: plaintext, ssl, sasl_plaintext or sasl_ssl."
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How Kafka is told who we are: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_username: str = Field("", description="Who we are to Kafka.")
+    kafka_password: SecretStr = Field(SecretStr(""), description="Password for Kafka.")
+    kafka_password_file: Path | None = Field(None, description="A file that holds the password for Kafka.")
+    kafka_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust Kafka by. Default: the system's.")
     s3_endpoint: str | None = Field(None, description="S3 endpoint other than AWS's, e.g. http://minio:9000.")
     seed: int = Field(2026, ge=0, description="The one seed every random choice derives from.")
 
@@ -67,6 +77,18 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """Address of the online store; may hold a password, so never print it."""
         return self.store.get_secret_value() or f"sqlite:///{self.home / 'online.db'}"
+
+    @cached_property
+    def kafka_password_text(self) -> str:
+        """The password for Kafka, from its variable or its file; never print it."""
+        if self.kafka_password_file is None:
+            return self.kafka_password.get_secret_value()
+        if self.kafka_password.get_secret_value():
+            raise ConfigError("SHOAL_KAFKA_PASSWORD and SHOAL_KAFKA_PASSWORD_FILE are both set. Keep one of them.")
+        try:
+            return self.kafka_password_file.read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"SHOAL_KAFKA_PASSWORD_FILE cannot be read: {error}. Name a text file.") from error
 
     @cached_property
     def api_key_list(self) -> tuple[str, ...]:

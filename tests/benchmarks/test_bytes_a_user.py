@@ -1,8 +1,8 @@
 """What a user costs the online store, and so how many Redis shards hold all of them. Prints a table and a plot.
 
-A user here has the newest 200 events (one in twenty a dislike, items of 12 bytes), a country and two attributes. Sizes are
-those of the whole store less those of an empty one: the pages of the SQLite file that are in use, `used_memory` of a
-redis-server. `BENCHMARK_USERS=1e4,1e5,1e6` chooses the sizes.
+A user here has 200 events (one in twenty a dislike, items of 12 bytes), a country and two attributes. Sizes are those
+of the whole store less those of an empty one: the pages of the SQLite file that are in use, `used_memory` of a
+redis-server. `BENCHMARK_USERS=1e4,1e5,1e6` chooses how many.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.cluster.redis_server import start
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7_200)]
 
 MAX_BYTES = {"redis": 7_500, "sqlite": 8_500}
-MAX_RATIO = 1.1
+MAX_RATIO = 1.15
 """Of the bytes a user at two sizes, and of a store that events were appended to beside one that was warmed."""
 SHARD_BYTES = 64 << 30
 ALL_USERS = 100_000_000
