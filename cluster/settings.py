@@ -10,7 +10,7 @@ import re
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -55,6 +55,15 @@ class Settings(BaseSettings):
         _MAX_SKEW_S, ge=0, le=_MAX_SKEW_S, description="How far in the future an event sent over HTTP may lie."
     )
     max_lateness_s: int = Field(365 * 86_400, ge=1, description="How old an event sent over HTTP may be.")
+    kafka_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="How Kafka brokers are spoken to: plaintext, ssl, sasl_plaintext or sasl_ssl."
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How Kafka is told who we are: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_username: str = Field("", description="Who we are to Kafka.")
+    kafka_password: SecretStr = Field(SecretStr(""), description="Password for Kafka.")
+    kafka_ca_file: Path | None = Field(None, description="Certificates (PEM) to trust Kafka by. Default: the system's.")
     s3_endpoint: str | None = Field(None, description="S3 endpoint other than AWS's, e.g. http://minio:9000.")
     seed: int = Field(2026, ge=0, description="The one seed every random choice derives from.")
     partitions: int = Field(

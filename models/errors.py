@@ -8,6 +8,7 @@
     ├── NotFoundError             a version, table or run that does not exist
     ├── DivergenceError           a training run whose loss or weights are not numbers any more
     ├── DiskFullError             a file that could not be written whole for want of room
+    ├── StreamError               a broker did not answer, or refused us
     └── StoreError                the online store did not answer, or refused a write
 
 `assert` is kept for our own invariants; anything a user can cause is one of these.
@@ -46,6 +47,10 @@ class DivergenceError(ShoalError):
 
 class DiskFullError(ShoalError):
     """There was no room for a file. What was written before is whole."""
+
+
+class StreamError(ShoalError):
+    """No broker answers, or it refuses us. What was acknowledged is safe; what was not is delivered again."""
 
 
 class StoreError(ShoalError):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.console import parser, run
-from pipelines.ingest import parse_mapping
+from pipelines.ingestion.options import parse_mapping
 from pipelines.ingestion.sources import FORMATS
 
 

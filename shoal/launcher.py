@@ -13,6 +13,8 @@ COMMANDS = {
     "demo": ("pipelines.demo", "the whole path on this machine, from raw events to a changed row"),
     "world": ("pipelines.world", "make a synthetic world of users, items and events"),
     "ingest": ("pipelines.ingest", "take event logs, users and items into the lake"),
+    "watch": ("pipelines.watch", "take log files into the lake as they come into a folder"),
+    "stream": ("pipelines.stream", "take events from a Kafka topic into the event log"),
     "examples": ("pipelines.examples", "write the training examples of a recipe as Parquet"),
     "plan": ("pipelines.plan", "how tables of any size would lie on GPUs, without one"),
     "train": ("pipelines.train", "train a recipe on the lake"),

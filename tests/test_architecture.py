@@ -26,6 +26,7 @@ NETS = ("models/nets/", *(name.replace(".", "/") + ".py" for name in TORCH_RETRI
 HOMES = {
     "redis": ("cluster/redis_",),
     "deltalake": ("cluster/lake",),
+    "confluent_kafka": ("cluster/kafka_topic.py",),
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
     "matplotlib": ("pipelines/figure.py",),

@@ -18,7 +18,7 @@ from pipelines.ingestion.summary import IngestSummary, TableSummary
 from pipelines.ingestion.tally import Tally, count
 from pipelines.ingestion.upserting import upsert_rows
 
-__all__ = ["IngestOptions", "ingest"]
+__all__ = ["IngestOptions", "ingest", "ingest_plan"]
 
 
 def ingest(source: str, lake: Lake, options: IngestOptions = IngestOptions()) -> IngestSummary:  # noqa: B008 (frozen)
@@ -27,8 +27,12 @@ def ingest(source: str, lake: Lake, options: IngestOptions = IngestOptions()) ->
     Needs a running Ray (`pipelines.session.data_session`). `InputError` before anything is written when the source
     holds no data, lacks a column, or is mapped from columns it does not have.
     """
+    return ingest_plan(make_plan(source, options), lake)
+
+
+def ingest_plan(plan: Plan, lake: Lake) -> IngestSummary:
+    """Take what the plan names, as `ingest` does."""
     started = time.monotonic()
-    plan = make_plan(source, options)
     for uri in plan.ignored:
         say(f"ignored: {uri}")
     tables: dict[Table, TableSummary] = {}

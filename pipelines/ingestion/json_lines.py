@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from models.tables import Table
 from pipelines.ingestion.chunks import COLUMNS, EXTRA, ROW, BadRow, Chunk
 from pipelines.ingestion.splits import Split
 from pipelines.ingestion.text_blocks import BLOCK_BYTES, text_blocks
@@ -17,17 +18,22 @@ def read_json_lines(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[Ch
     """Chunks of one split; every column is text. Blank lines are no rows."""
     num_before = 0
     for block in text_blocks(split, block_bytes):
-        records: list[tuple[int, dict[str, Any]]] = []
-        bad: list[BadRow] = []
         lines = [line for line in block.split(b"\n") if line.strip()]
-        for number, line in enumerate(lines, start=num_before + 1):
-            value = _object(number, line)
-            if isinstance(value, BadRow):
-                bad.append(value)
-            else:
-                records.append((number, value))
+        yield objects(lines, split.file.table, split.file.layout.renames, num_before + 1)
         num_before += len(lines)
-        yield Chunk(_frame(records, split), bad)
+
+
+def objects(texts: Sequence[bytes], table: Table, renames: Mapping[str, str], first: int) -> Chunk:
+    """A chunk of JSON objects, one a text, numbered from `first`. `renames`: their name → ours."""
+    records: list[tuple[int, dict[str, Any]]] = []
+    bad: list[BadRow] = []
+    for number, text in enumerate(texts, start=first):
+        value = _object(number, text)
+        if isinstance(value, BadRow):
+            bad.append(value)
+        else:
+            records.append((number, value))
+    return Chunk(_frame(records, table, renames), bad)
 
 
 def key_names(split: Split) -> tuple[str, ...]:
@@ -68,13 +74,12 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _frame(records: list[tuple[int, dict[str, Any]]], split: Split) -> pl.DataFrame:
-    table, layout = split.file.table, split.file.layout
+def _frame(records: list[tuple[int, dict[str, Any]]], table: Table, renames: Mapping[str, str]) -> pl.DataFrame:
     known = COLUMNS[table]
     columns: dict[str, list[str | None]] = {name: [] for name in known}
     extras: list[str | None] = []
     for _, value in records:
-        value = {layout.renames.get(name, name): content for name, content in value.items()}
+        value = {renames.get(name, name): content for name, content in value.items()}
         for name in known:
             columns[name].append(_text(value.pop(name, None)))
         value.pop("date", None)

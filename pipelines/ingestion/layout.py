@@ -39,13 +39,18 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file, the table its rows belong to, its layout and size; `names` once its header is read."""
+    """One file, the table its rows belong to, its layout and size; `names` once its header is read.
+
+    `stamp` changes with the content. `modified_s`: seconds since 1970; None where a file is there whole or not at all.
+    """
 
     uri: str
     table: Table
     layout: Layout
     num_bytes: int
     names: tuple[str, ...] = ()
+    stamp: str = field(default="", compare=False)
+    modified_s: float | None = field(default=None, compare=False)
 
 
 def multi_line(file: SourceFile) -> bool:

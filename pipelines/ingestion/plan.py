@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -52,16 +52,25 @@ class Plan:
 
 def make_plan(source: str, options: IngestOptions) -> Plan:
     """Read headers and a sample. `InputError` for a source that cannot be meant: no data, columns missing."""
-    _check_mapping(options.mapping)
+    check_mapping(options.mapping)
     found: Source = discover(source, options.format)
     named = [replace(file, names=_names(file)) for file in found.files]
     _check_mapped(named, options.mapping)
-    files = tuple(_with_renames(file, options.mapping) for file in named)
-    for file in files:
-        _check_columns(file, options.untimed)
+    return plan_of([fitted(file, options) for file in named], found.ignored, options)
+
+
+def fitted(file: SourceFile, options: IngestOptions) -> SourceFile:
+    """The file with the names of its columns and what they are called with us; `SchemaError` when one is missing."""
+    file = _with_renames(file if file.names else replace(file, names=_names(file)), options.mapping)
+    _check_columns(file, options.untimed)
+    return file
+
+
+def plan_of(files: Sequence[SourceFile], ignored: Sequence[str], options: IngestOptions) -> Plan:
+    """How the fitted files are read."""
     unit = options.time_unit or _guess_unit(file for file in files if file.table is Table.INTERACTIONS)
     rules = Rules(unit, datetime.now(UTC), options.untimed, options.event_type)
-    return Plan(files, found.ignored, rules)
+    return Plan(tuple(files), tuple(ignored), rules)
 
 
 def _names(file: SourceFile) -> tuple[str, ...]:
@@ -86,7 +95,8 @@ def _with_renames(file: SourceFile, mapping: Mapping[str, str]) -> SourceFile:
     return replace(file, layout=replace(file.layout, renames=renames))
 
 
-def _check_mapping(mapping: Mapping[str, str]) -> None:
+def check_mapping(mapping: Mapping[str, str]) -> None:
+    """`ConfigError` for a mapping of a column that no table of ours has."""
     known = sorted({name for names in COLUMNS.values() for name in names})
     for ours in mapping:
         if ours not in known:

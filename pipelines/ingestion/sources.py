@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from cluster.storage import filesystem, is_local
 from models.errors import ConfigError, InputError, NotFoundError
@@ -38,37 +38,54 @@ def discover(source: str, format: str = "auto") -> Source:
     In a folder, `users.*`, `items.*`, `interactions.*` (or `events.*`, `ratings.*`), and all files in folders of
     these names, go to their table; when it has none of them, every data file holds interactions.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"format {format!r} is unknown. Use one of: {', '.join(FORMATS)}.")
-    root, found = _list(source)
-    single = len(found) == 1 and found[0][0] == root
-    relative = {
-        path: PurePosixPath(path).relative_to(root).parts if path.startswith(root + "/") else (_name(path),)
-        for path, _ in found
-    }
-    named = not single and any(_table_of(parts) for parts in relative.values())
-    is_movielens = format == "movielens" or (
-        format == "auto" and any(_name(p) in MOVIELENS_ONLY | {"movies.csv"} for p, _ in found)
-    )
-    scheme = "" if is_local(source) else source.split("://")[0] + "://"
-    files, ignored = [], []
-    for path, size in found:
-        uri = scheme + path
-        file = _movielens_file(uri, size) if is_movielens else None
-        file = file or _file(uri, relative[path], format, size, single, named or is_movielens)
-        files.append(file) if file else ignored.append(uri)
-    if not files:
-        seen = ", ".join(PurePosixPath(uri).name for uri in ignored[:5]) or "nothing"
+    found = find(source, format)
+    if not found.files:
+        seen = ", ".join(PurePosixPath(uri).name for uri in found.ignored[:5]) or "nothing"
         raise InputError(
             f"no data in {source}: it holds {seen}. Give CSV, JSON Lines, Parquet, MovieLens or RecBole files, "
             "or name the form with --format."
         )
+    return found
+
+
+def find(source: str, format: str = "auto") -> Source:
+    """What `discover` finds, which may be nothing. `NotFoundError` when there is no such file or folder."""
+    if format not in FORMATS:
+        raise ConfigError(f"format {format!r} is unknown. Use one of: {', '.join(FORMATS)}.")
+    root, found = _list(source)
+    single = len(found) == 1 and found[0].path == root
+    relative = {
+        f.path: PurePosixPath(f.path).relative_to(root).parts if f.path.startswith(root + "/") else (_name(f.path),)
+        for f in found
+    }
+    named = not single and any(_table_of(parts) for parts in relative.values())
+    is_movielens = format == "movielens" or (
+        format == "auto" and any(_name(f.path) in MOVIELENS_ONLY | {"movies.csv"} for f in found)
+    )
+    scheme = "" if is_local(source) else source.split("://")[0] + "://"
+    files, ignored = [], []
+    for each in found:
+        uri = scheme + each.path
+        file = _movielens_file(uri, each.num_bytes) if is_movielens else None
+        file = file or _file(uri, relative[each.path], format, each.num_bytes, single, named or is_movielens)
+        files.append(replace(file, stamp=each.stamp, modified_s=each.modified_s)) if file else ignored.append(uri)
     return Source(tuple(files), tuple(ignored))
 
 
-def _list(source: str) -> tuple[str, Sequence[tuple[str, int]]]:
-    """The root and (path, bytes) of each file under it; hidden files and folders are left out."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file as its file system lists it."""
+
+    path: str
+    num_bytes: int
+    stamp: str
+    modified_s: float | None
+
+
+def _list(source: str) -> tuple[str, Sequence[_Found]]:
+    """The root and the files under it by path; hidden files and folders are left out."""
     fs, path = filesystem(source)
+    fs.invalidate_cache()
     path = path.rstrip("/")
     if any(mark in path for mark in "*?["):
         details = fs.glob(path, detail=True).values()
@@ -79,8 +96,15 @@ def _list(source: str) -> tuple[str, Sequence[tuple[str, int]]]:
         root, details = path, [fs.info(path)]
     else:
         raise NotFoundError(f"there is no file or folder {source}. Check the path.")
-    files = [(str(d["name"]), int(d["size"])) for d in details if d["type"] == "file"]
-    return root, sorted(f for f in files if not _hidden(f[0].removeprefix(root)))
+    files = [_found(detail) for detail in details if detail["type"] == "file"]
+    return root, sorted((f for f in files if not _hidden(f.path.removeprefix(root))), key=lambda f: f.path)
+
+
+def _found(detail: Mapping[str, Any]) -> _Found:
+    """On a disk a file grows and is replaced in place; an object of S3 is there whole, known by its ETag."""
+    name, size, modified_s = str(detail["name"]), int(detail["size"]), detail.get("mtime")
+    stamp = detail.get("ETag") or f"{size} {modified_s} {detail.get('ino')}"
+    return _Found(name, size, str(stamp), None if "ETag" in detail else modified_s)
 
 
 def _hidden(relative: str) -> bool:

@@ -1,0 +1,113 @@
+"""Every message is an event of the log once or a dead letter once, whatever ends, and lags behind nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from cluster.kafka_topic import KafkaTopic
+from cluster.lake import Lake
+from cluster.online_store import OnlineStore
+from cluster.sqlite_store import SqliteStore
+from models.errors import StoreError
+from models.events import Interaction
+from models.tables import Table
+from pipelines.streams.dead_letters import DeadLetters
+from pipelines.streams.messages import MessageForm
+from pipelines.streams.streaming import Progress, stream
+from tests.cluster.kafka_brokers import kafka, produce  # noqa: F401  (a fixture)
+from tests.cluster.online_store_suite import logged_ids
+
+pytestmark = pytest.mark.slow
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def clicks(numbers: range) -> list[bytes]:
+    return [
+        json.dumps(
+            {"interaction_id": f"e{n}", "user_id": f"u{n % 7}", "item_id": "i", "timestamp": 1769860800 + n}
+        ).encode()
+        for n in numbers
+    ]
+
+
+def check(store: OnlineStore, num_events: int) -> None:
+    assert Counter(logged_ids(store)) == Counter(f"e{n}" for n in range(num_events))
+
+
+def test_a_lost_answer_and_poison_cost_nothing(kafka: str, tmp_path: Path) -> None:  # noqa: F811
+    class Flaky(SqliteStore):
+        """The real store, whose first answer is lost on the way."""
+
+        lost = False
+
+        def append(self, events: list[Interaction]) -> list[bool]:  # type: ignore[override]
+            taken = super().append(events)
+            if not self.lost:
+                self.lost = True
+                raise StoreError("the connection broke.")
+            return taken
+
+    store, lake, stop = Flaky(str(tmp_path / "online.db")), Lake(str(tmp_path / "lake")), Event()
+    produce(kafka, "poisoned", [*clicks(range(30)), b"{", None, *clicks(range(30, 38))])
+    topic = KafkaTopic(kafka, "poisoned", "shoal", session_timeout_s=6.0)
+    deadline = time.monotonic() + 30
+
+    def seen(so_far: Progress) -> None:
+        if so_far.taken + so_far.known + so_far.refused == 40 or time.monotonic() > deadline:
+            stop.set()
+
+    done = stream(topic, store, DeadLetters(lake, "poisoned", ""), MessageForm(), stop, seen, pauses_s=(0.01,))
+    topic.close()
+    assert done.taken + done.known == 38
+    assert done.known > 0  # what had been taken when the answer was lost
+    assert (done.refused, done.lag) == (2, tuple((partition, 0) for partition in range(4)))
+    check(store, 38)
+    assert lake.num_rows(Table.QUARANTINE) == 2
+    assert [len(user.history) for user in store.users(["u0", "u6"])] == [6, 5]
+
+
+def test_a_process_that_is_killed_is_followed_by_one_that_ends_in_order(kafka: str, tmp_path: Path) -> None:  # noqa: F811
+    store, lake = SqliteStore(str(tmp_path / "online.db")), Lake(str(tmp_path / "lake"))
+    environment = os.environ | {"SHOAL_STORE": f"sqlite:///{tmp_path}/online.db"}
+    command = [
+        *(sys.executable, "-m", "pipelines.stream", "--kafka", kafka, "--topic", "killed", "--session", "6s"),
+        *("--report", "100ms", "--lake", lake.uri),
+    ]
+    produce(kafka, "killed", [*clicks(range(5_000)), b"{"])
+    killed = subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)
+    _wait(lambda: len(store.read_log(0, 1)) == 1)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(10)
+    produce(kafka, "killed", clicks(range(5_000, 6_000)))
+    second = subprocess.Popen(
+        command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    _wait(lambda: len(store.read_log(0, 10_000)) == 6_000 and lake.num_rows(Table.QUARANTINE) == 1)
+    second.send_signal(signal.SIGTERM)
+    out, err = second.communicate(timeout=20)
+    assert second.returncode == 0, err
+    assert re.fullmatch(
+        r"[\d,]+ events taken, [\d,]+ known, [01] quarantined; 0 messages behind on 4 partitions\n", out
+    )
+    assert "messages behind on 4 partitions" in err
+    check(store, 6_000)
+    assert lake.num_rows(Table.QUARANTINE) == 1
+
+
+def _wait(condition: Callable[[], bool], within_s: float = 60.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
