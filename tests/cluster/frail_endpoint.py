@@ -13,7 +13,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class FrailEndpoint:
-    """Passes bytes on to `url`; once as many as `cut_after` says have gone up, it resets all connections and is gone."""
+    """Passes bytes on to `url`; once `cut_after` so many have gone up, it resets all connections and is gone."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
