@@ -32,7 +32,9 @@ class NoRows:
 
 def serve(url: str, port: int) -> None:
     """Answer until killed."""
-    uvicorn.run(create_api(NoRows(), open_store(url), ()), host=HOST, port=port, log_level="error")
+    uvicorn.run(
+        create_api(NoRows(), open_store(url), ()), host=HOST, port=port, log_level="error", timeout_keep_alive=120
+    )
 
 
 @contextmanager
