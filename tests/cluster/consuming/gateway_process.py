@@ -33,7 +33,8 @@ class NoRows:
 
 def serve(url: str, port: int) -> None:
     """Answer until killed."""
-    uvicorn.run(create_api(NoRows(), open_store(url), DoorOptions()), host=HOST, port=port, log_level="error")
+    app = create_api(NoRows(), open_store(url), DoorOptions())
+    uvicorn.run(app, host=HOST, port=port, log_level="error", timeout_keep_alive=120)
 
 
 @contextmanager
