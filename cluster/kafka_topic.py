@@ -102,13 +102,15 @@ class KafkaTopic:
         found = self._consumer.consume(limit, timeout_s)
         if self._refusal is not None:
             raise StreamError(f"Kafka refused: {self._refusal.str()}. Check SHOAL_KAFKA_* and the rights of the user.")
-        for message in found:
-            error = message.error()
-            if error is not None:
+        errors = [error for message in found if (error := message.error()) is not None]
+        for error in errors:
+            # The work took too long and the group went on without us; the client joins it again by itself.
+            if error.code() != KafkaError._MAX_POLL_EXCEEDED:
                 raise StreamError(f"topic {self.topic} cannot be read: {error.str()}. Start again once it can.")
-        if found:
+        messages = [_message(message) for message in found if message.error() is None]
+        if messages:
             self._warned = None
-        return [_message(message) for message in found]
+        return messages
 
     def commit(self, messages: Sequence[Message]) -> bool:
         """Done with the messages. False when others have partitions of theirs by now, and will read them again."""
