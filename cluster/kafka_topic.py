@@ -22,6 +22,8 @@ from models.errors import ConfigError, NotFoundError, StreamError
 MAX_WORK_S = 300
 """Longest work on what one read gave."""
 _DESCRIBE_S = 3.0
+_CRITICAL = 2
+"""What librdkafka may write by itself: it says every failed connection, hundreds a minute. `error_cb` is told too."""
 _BUFFER_KIB = 32 << 10
 """Of messages fetched ahead, in all."""
 _MOVED_ON = {
@@ -70,11 +72,11 @@ class KafkaTopic:
     ) -> None:
         self.topic = topic
         self._refusal: KafkaError | None = None
-        self._warned: int | None = None
+        self._troubles: dict[int, str] = {}
         self._common = {
             "bootstrap.servers": servers,
             "error_cb": self._on_error,
-            "logger": _log,
+            "log_level": _CRITICAL,
             **client_options(settings or Settings()),
         }
         own = {
@@ -102,13 +104,16 @@ class KafkaTopic:
         found = self._consumer.consume(limit, timeout_s)
         if self._refusal is not None:
             raise StreamError(f"Kafka refused: {self._refusal.str()}. Check SHOAL_KAFKA_* and the rights of the user.")
-        for message in found:
-            error = message.error()
-            if error is not None:
+        errors = [error for message in found if (error := message.error()) is not None]
+        for error in errors:
+            if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # the client joins the group again by itself
+                _log.warning("Kafka: a batch took more than %d s, and the group went on without us", MAX_WORK_S)
+            else:
                 raise StreamError(f"topic {self.topic} cannot be read: {error.str()}. Start again once it can.")
-        if found:
-            self._warned = None
-        return [_message(message) for message in found]
+        messages = [_message(message) for message in found if message.error() is None]
+        if messages:
+            self._troubles.clear()
+        return messages
 
     def commit(self, messages: Sequence[Message]) -> bool:
         """Done with the messages. False when others have partitions of theirs by now, and will read them again."""
@@ -153,7 +158,7 @@ class KafkaTopic:
             found = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic]
         except KafkaException as error:
             self._consumer.close()
-            reason = self._refusal.str() if self._refusal else _text(error)
+            reason = self._refusal.str() if self._refusal else "; ".join(self._troubles.values()) or _text(error)
             raise StreamError(f"no Kafka broker answers: {reason}. Check --kafka and SHOAL_KAFKA_*.") from error
         if found.error is not None:
             self._consumer.close()
@@ -162,8 +167,8 @@ class KafkaTopic:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in _REFUSED:
             self._refusal = error
-        elif error.code() != self._warned:  # once, however long it lasts
-            self._warned = error.code()
+        elif error.code() not in self._troubles:  # said once, however long it lasts
+            self._troubles[error.code()] = error.str()
             _log.warning("Kafka: %s; trying again", error.str())
 
 

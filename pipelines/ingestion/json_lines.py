@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from zlib import error as ZlibError
 
 import polars as pl
 
+from models.errors import InputError
 from models.tables import Table
 from pipelines.ingestion.chunks import COLUMNS, EXTRA, ROW, BadRow, Chunk
 from pipelines.ingestion.splits import Split
@@ -37,12 +39,15 @@ def objects(texts: Sequence[bytes], table: Table, renames: Mapping[str, str], fi
 
 
 def key_names(split: Split) -> tuple[str, ...]:
-    """The keys of the first objects."""
-    for block in text_blocks(split, 1 << 16):
-        values = [_object(0, line) for line in block.split(b"\n") if line.strip()]
-        names = dict.fromkeys(name for value in values if isinstance(value, dict) for name in value)
-        if names:
-            return tuple(names)
+    """The keys of the first objects; empty when there are none, or the file is broken before them."""
+    try:
+        for block in text_blocks(split, 1 << 16):
+            values = [_object(0, line) for line in block.split(b"\n") if line.strip()]
+            names = dict.fromkeys(name for value in values if isinstance(value, dict) for name in value)
+            if names:
+                return tuple(names)
+    except (OSError, EOFError, ZlibError, InputError):
+        return ()
     return ()
 
 

@@ -64,7 +64,7 @@ def check(lake: Lake, num_events: int, *reasons: str) -> None:
 def test_files_are_taken_as_they_come_and_bad_ones_do_not_stand_in_the_way(folder: Path, lake: Lake) -> None:
     write(folder / "a.jsonl", lines(range(3)) + '{"user_id": "u1"}\n')
     write(folder / "b.jsonl", '{"who": "u1", "what": "i1"}\n')
-    write(folder / "c.parquet", "PAR1 broken")
+    write(folder / "c.jsonl.gz", "not packed at all")
     write(folder / "growing.jsonl", lines(range(3, 4)), age_s=0)
     write(folder / ".d.jsonl", lines(range(4, 6)))
     (first,) = look(folder, lake)
