@@ -19,6 +19,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _BUCKET = "shoal-test"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (`-n 2`), a file's tests stay together, and all that need Ray: there is one Ray, not two."""
     on_ray = {item.path for item in items if "ray_session" in getattr(item, "fixturenames", ())}

@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import redis
 
+from cluster.consuming.drain import drain
+from cluster.lake import Lake
 from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, OnlineStore, OnlineUser
 from cluster.redis_store import RedisStore
 from cluster.sqlite_store import SqliteStore
@@ -44,6 +47,8 @@ Measured = tuple[OnlineStore, Callable[[], int]]
 Opened = Callable[[float], AbstractContextManager[Measured]]
 """A fresh store with the given de-duplication window, and what tells its bytes."""
 
+HALF_LIFE_S = 21_600.0
+
 
 def history(number: int) -> list[HistoryEvent]:
     """The events of one user, oldest first, some hours apart."""
@@ -67,13 +72,14 @@ def warm(store: OnlineStore, num_users: int) -> None:
 
 
 def append(store: OnlineStore, num_users: int) -> None:
-    """The same users event by event, as they would come: everybody's first, then everybody's second."""
+    """The same users event by event, as they would come: everybody's first, then everybody's second. Counters too."""
     store.warm({name(n): OnlineUser((), "NL", ATTRIBUTES) for n in range(num_users)})
     columns = zip(*(history(n) for n in range(num_users)), strict=True)
     events = [(n, event) for column in columns for n, event in enumerate(column)]
     for first in range(0, len(events), APPEND_EVENTS):
         store.append([_interaction(n, event) for n, event in events[first : first + APPEND_EVENTS]])
-        store.trim_log(store.read_log(0, APPEND_EVENTS)[-1].offset)  # as the sink does
+    with TemporaryDirectory() as folder:
+        drain(store, Lake(folder), HALF_LIFE_S)
 
 
 def _interaction(number: int, event: HistoryEvent) -> Interaction:

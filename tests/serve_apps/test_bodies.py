@@ -194,4 +194,4 @@ def test_no_body_costs_much_more_than_its_size() -> None:
         assert len(body) <= MAX_BODY_BYTES
         started = time.process_time()
         parse_json(body.encode())
-        assert time.process_time() - started < 0.5
+        assert time.process_time() - started < 1.5

@@ -28,7 +28,7 @@ from pipelines.streams.dead_letters import DeadLetters
 from pipelines.streams.messages import MessageForm
 from pipelines.streams.streaming import Progress, stream
 from tests.cluster.kafka_brokers import kafka, produce  # noqa: F401  (a fixture)
-from tests.cluster.online_store_suite import logged_ids
+from tests.cluster.online_store_suite import logged, logged_ids
 
 pytestmark = pytest.mark.slow
 _ROOT = Path(__file__).resolve().parents[3]
@@ -88,11 +88,11 @@ def test_a_process_that_is_killed_is_followed_by_one_that_ends_in_order(kafka: s
     ]
     produce(kafka, "killed", [*clicks(range(3_000)), b"{"])
     with _process(command, environment) as killed:
-        _wait(lambda: len(store.read_log(0, 1)) == 1)
+        _wait(lambda: bool(logged(store)))
         killed.send_signal(signal.SIGKILL)
     produce(kafka, "killed", clicks(range(3_000, 3_500)))
     with _process(command, environment) as second:
-        _wait(lambda: len(store.read_log(0, 4_000)) == 3_500 and lake.num_rows(Table.QUARANTINE) == 1)
+        _wait(lambda: len(logged(store)) == 3_500 and lake.num_rows(Table.QUARANTINE) == 1)
         second.send_signal(signal.SIGTERM)
         out, err = second.communicate(timeout=60)
     assert second.returncode == 0, err
