@@ -133,7 +133,9 @@ def test_a_gzip_file_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> N
     assert len(good(rows)) > 0
 
 
-@pytest.mark.parametrize("broken", [b"not packed at all", gzip.compress(b'{"user_id": "u"}\n' * 50)[:-20]])
+@pytest.mark.parametrize(
+    "broken", [b"not packed at all", gzip.compress(b'{"user_id": "u"}\n' * 50)[:-20]], ids=["text", "cut"]
+)
 def test_a_broken_gzip_file_of_json_lines(tmp_path: Path, broken: bytes) -> None:
     (tmp_path / "a.jsonl").write_text('{"user_id": "u", "item_id": "i", "timestamp": 978300760}\n')
     (tmp_path / "b.jsonl.gz").write_bytes(broken)
