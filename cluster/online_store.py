@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cluster.privacy_store import PrivacyStore
 from models.errors import ConfigError
 from models.events import Interaction
 from models.exposures import Exposure
@@ -30,12 +31,16 @@ class OnlineUser:
     """What the store holds of one user; events oldest first, at most `HISTORY_LIMIT` of each sign.
 
     Events of one microsecond come in a fixed order that is not that of their arrival. `attributes`: see
-    `models/profiles.py`; they are personal data and not in the text of a user.
+    `models/profiles.py`; they are personal data and not in the text of a user. `personalization`: False when the user
+    refused it, and then nothing but the country is kept. `erased`: nothing that was learned of the id before may be
+    used.
     """
 
     history: tuple[HistoryEvent, ...] = ()
     country: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    personalization: bool | None = None
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,15 @@ class OnlineStore(Protocol):
     taken: send it again under the same ids. Safe to share between threads and to pickle.
     """
 
+    @property
+    def privacy(self) -> PrivacyStore:
+        """Erasure, consent and sealed texts, on the same connections."""
+
     def append(self, events: Sequence[Interaction]) -> list[bool]:
         """Log the events and update histories in one atomic step; False marks a duplicate id.
 
-        An event's country becomes the user's where none is known.
+        An event's country becomes the user's where none is known. Events of people who refuse personalization are
+        logged without their id and update nothing.
         """
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
@@ -72,7 +82,8 @@ class OnlineStore(Protocol):
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there; again is a no-op.
 
-        A country and an attribute that are there stay; what is new is added.
+        A country and an attribute that are there stay; what is new is added. Of people who refuse personalization only
+        the country is taken.
         """
 
     def read_log(self, after: int, limit: int) -> list[Logged]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cluster.online_store import HISTORY_LIMIT
 from cluster.store_codec import FIRST_NEGATIVE_CODE
+from models.privacy import ANONYMOUS_ID
 
 PREFIX = "shoal:{0}:"
 """Of every key. The hash tag puts all of a partition's keys in one slot; there is one partition, 0."""
@@ -20,6 +21,11 @@ HISTORY_LIFE_S = 180 * 86_400
 _COMMON = f"""
 local PREFIX, LIMIT, LIFE = '{PREFIX}', {HISTORY_LIMIT}, {HISTORY_LIFE_S}
 local FIRST_NEGATIVE = {FIRST_NEGATIVE_CODE}
+
+-- Of whom nothing is remembered: nobody in particular, and who refused personalization.
+local function is_nobody(user)
+  return user == '{ANONYMOUS_ID}' or redis.call('SISMEMBER', PREFIX .. 'refused', user) == 1
+end
 
 local function time_of(entry)
   return (struct.unpack('>I8', entry, 3))
@@ -97,8 +103,10 @@ for i = 2, #ARGV, 6 do
   if redis.call('SET', PREFIX .. 'seen:' .. id, '', 'NX', 'PX', window_ms) then
     log(offset, kind, body)
     offset = offset + 1
-    remember(user, {{entry}})
-    profile(user, country)
+    if not is_nobody(user) then
+      remember(user, {{entry}})
+      profile(user, country)
+    end
     taken[#taken + 1] = 1
   else
     taken[#taken + 1] = 0
@@ -122,22 +130,29 @@ while i <= #ARGV do
   local first = i + 4 + described
   local entries = {{}}
   for j = first, first + count - 1 do entries[#entries + 1] = ARGV[j] end
-  describe(user, i + 4, first - 1)
-  remember(user, entries)
+  if not is_nobody(user) then
+    describe(user, i + 4, first - 1)
+    remember(user, entries)
+  end
   profile(user, country)
   i = first + count
 end
 """
 
+# Subjects follow the users where the caller knows that there are tombstones; their number is answered first.
 USERS = f"""{_COMMON}
+local num_users, tombstones = tonumber(ARGV[1]), PREFIX .. 'tombstones'
 local answer = {{}}
-for i, user in ipairs(ARGV) do
+for i = 1, num_users do
+  local user, subject = ARGV[1 + i], ARGV[1 + num_users + i]
   local positive = redis.call('LRANGE', PREFIX .. 'history:' .. user, 0, -1)
   local negative = redis.call('LRANGE', PREFIX .. 'negatives:' .. user, 0, -1)
-  answer[4 * i - 3] = table.concat(positive)
-  answer[4 * i - 2] = table.concat(negative)
-  answer[4 * i - 1] = redis.call('GET', PREFIX .. 'country:' .. user)
-  answer[4 * i] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
+  answer[6 * i - 5] = table.concat(positive)
+  answer[6 * i - 4] = table.concat(negative)
+  answer[6 * i - 3] = redis.call('GET', PREFIX .. 'country:' .. user)
+  answer[6 * i - 2] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
+  answer[6 * i - 1] = redis.call('SISMEMBER', PREFIX .. 'refused', user)
+  answer[6 * i] = subject and redis.call('ZSCORE', tombstones, subject) or false
 end
-return answer
+return {{redis.call('ZCARD', tombstones), answer}}
 """

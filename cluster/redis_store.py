@@ -1,4 +1,4 @@
-"""The online store on a cluster: Redis 7 or later. The only home of `redis`.
+"""The online store on a cluster: Redis 7 or later.
 
 Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
 
@@ -10,6 +10,7 @@ Every key starts with `shoal:{0}:`; ids in it are at most 128 bytes.
     negatives:<user id>  list of the newest HISTORY_LIMIT negative events
     country:<user id>    the user's country
     attributes:<user id> hash of the user's attributes. Keys of a user live HISTORY_LIFE_S after the last write to them
+    refused, …           see `cluster/redis_erasure.py`
 
 Each append is one Lua script. All keys carry the hash tag `{0}`, so the store also runs on Redis Cluster, in
 one slot; spreading it means a tag for each partition of users, with a log each. Run Redis with
@@ -22,15 +23,16 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import redis
 
 from cluster.online_store import SEEN_WINDOW_S, Logged, OnlineUser
+from cluster.privacy_store import anonymous
+from cluster.redis_erasure import RedisPrivacy
+from cluster.redis_errors import store_errors as _store_errors
 from cluster.redis_scripts import APPEND, APPEND_EXPOSURES, IDENTITY, LOG, USERS, WARM
 from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, decode, encode, seen_key
-from models.errors import StoreError
 from models.events import EventType, Interaction
 from models.exposures import Exposure
 from models.user_state import HistoryEvent
@@ -52,6 +54,7 @@ class RedisStore:
         self._append_exposures = self._redis.register_script(APPEND_EXPOSURES)
         self._warm = self._redis.register_script(WARM)
         self._users = self._redis.register_script(USERS)
+        self.privacy = RedisPrivacy(self._redis)
 
     def __reduce__(self) -> tuple[type[RedisStore], tuple[str, float]]:
         return RedisStore, self._args
@@ -61,10 +64,12 @@ class RedisStore:
         if not events:
             return []
         args: list[str | bytes | int] = [self._window_ms]
-        for event in events:
+        keys = [seen_key(event.interaction_id) for event in events]
+        events = anonymous(events, self.privacy.refused_among([event.user_id for event in events]))
+        for key, event in zip(keys, events, strict=True):
             entry = _entry(event.item_id, event.event_type, event.timestamp_us)
             args += (
-                seen_key(event.interaction_id),
+                key,
                 event.user_id,
                 event.country or "",
                 entry,
@@ -77,6 +82,7 @@ class RedisStore:
         """Log what was shown."""
         if not exposures:
             return
+        exposures = anonymous(exposures, self.privacy.refused_among([e.user_id for e in exposures]))
         with _store_errors():
             self._append_exposures(keys=[LOG], args=[part for e in exposures for part in encode(e)])
 
@@ -89,11 +95,21 @@ class RedisStore:
         if not user_ids:
             return []
         with _store_errors():
-            answer = self._users(keys=[LOG], args=list(user_ids))
-        parts = zip(answer[::4], answer[1::4], answer[2::4], answer[3::4], strict=True)
+            subjects = self.privacy.subjects(user_ids)
+            num_tombstones, answer = self._users(keys=[LOG], args=[len(user_ids), *user_ids, *subjects])
+            if num_tombstones and not subjects:  # the first time that this process meets some
+                subjects = self.privacy.subjects(user_ids, wanted=True)
+                _, answer = self._users(keys=[LOG], args=[len(user_ids), *user_ids, *subjects])
+        parts = zip(*(answer[at::6] for at in range(6)), strict=True)
         return [
-            OnlineUser(_history(positive, negative), country.decode() if country else None, _attributes(pairs))
-            for positive, negative, country, pairs in parts
+            OnlineUser(
+                _history(positive, negative),
+                country.decode() if country else None,
+                _attributes(pairs),
+                personalization=False if refused else None,
+                erased=bool(erased),
+            )
+            for positive, negative, country, pairs, refused, erased in parts
         ]
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
@@ -172,11 +188,3 @@ def _warm_calls(users: Mapping[str, OnlineUser]) -> Iterable[list[str | bytes | 
         args += [_entry(e.item_id, e.event_type, e.timestamp_us) for e in history]
     if args:
         yield args
-
-
-@contextmanager
-def _store_errors() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        raise StoreError(f"Redis did not answer: {error}. Check the server and SHOAL_STORE.") from error

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the HTTP server listens on.")
     api_keys: SecretStr = Field(SecretStr(""), description="Comma-separated API keys; needed to listen off loopback.")
+    privacy_key: SecretStr = Field(
+        SecretStr(""),
+        description="Master key of privacy, 64 hex digits. Default: the file HOME/privacy.key, made on use.",
+    )
     s3_endpoint: str | None = Field(None, description="S3 endpoint other than AWS's, e.g. http://minio:9000.")
     seed: int = Field(2026, ge=0, description="The one seed every random choice derives from.")
 

@@ -6,6 +6,7 @@
     identity one random name, made with the file
     history  (user key, time, item, event type): the newest HISTORY_LIMIT of each sign, or a few more
     attributes (user key, name) → value
+    the tables of `cluster/sqlite_erasure.py`
 
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
 survive a power cut. FULL costs one fsync a commit, some 0.2 ms against 0.02 ms without, so append in batches.
@@ -19,6 +20,8 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, Logged, OnlineUser
+from cluster.privacy_store import anonymous
+from cluster.sqlite_erasure import PRIVACY_SCHEMA, SqlitePrivacy, refused_among
 from cluster.sqlite_file import Database, SqliteFile
 from cluster.store_codec import (
     EVENT_CODES,
@@ -30,6 +33,7 @@ from cluster.store_codec import (
 )
 from models.events import Interaction
 from models.exposures import Exposure
+from models.privacy import ANONYMOUS_ID
 from models.user_state import HistoryEvent
 
 _SCHEMA = """
@@ -88,7 +92,8 @@ class SqliteStore:
 
     def __init__(self, path: str, seen_window_s: float = SEEN_WINDOW_S) -> None:
         self._args = (path, seen_window_s)
-        self._file = SqliteFile(path, _SCHEMA)
+        self._file = SqliteFile(path, _SCHEMA + PRIVACY_SCHEMA)
+        self.privacy = SqlitePrivacy(self._file)
         self._window_us = round(seen_window_s * 1_000_000)
 
     def __reduce__(self) -> tuple[type[SqliteStore], tuple[str, float]]:
@@ -99,8 +104,9 @@ class SqliteStore:
         if not events:
             return []
         keys = [seen_key(event.interaction_id) for event in events]
-        entries = [encode(event) for event in events]
         with self._write() as db:
+            events = anonymous(events, refused_among(db, [event.user_id for event in events]))
+            entries = [encode(event) for event in events]
             offset = _next_offset(db)
             oldest = offset - self._window_us
             db.execute(_FORGET, (oldest, 2 * len(events)))
@@ -112,25 +118,28 @@ class SqliteStore:
             new = [i for i, is_new in enumerate(taken) if is_new]
             db.executemany("INSERT INTO log VALUES (?, ?, ?)", ((offset + i, *entries[i]) for i in new))
             db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", ((offset + i, keys[i]) for i in new))
-            rows = [_row(events[i].user_id, events[i]) for i in new]
-            _remember(db, {(events[i].user_id, events[i].country): None for i in new}, rows)
-            _bound(db, [row for i, row in zip(new, rows, strict=True) if (offset + i) % _BOUND_EVERY == 0])
+            named = [i for i in new if events[i].user_id != ANONYMOUS_ID]
+            rows = [_row(events[i].user_id, events[i]) for i in named]
+            _remember(db, {(events[i].user_id, events[i].country): None for i in named}, rows)
+            _bound(db, [row for i, row in zip(named, rows, strict=True) if (offset + i) % _BOUND_EVERY == 0])
         return taken
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Log what was shown."""
-        entries = [encode(exposure) for exposure in exposures]
         with self._write() as db:
+            entries = [encode(e) for e in anonymous(exposures, refused_among(db, [e.user_id for e in exposures]))]
             offset = _next_offset(db)
             db.executemany(
                 "INSERT INTO log VALUES (?, ?, ?)", ((offset + i, *entry) for i, entry in enumerate(entries))
             )
 
     def users(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        """State of each user in order; two queries for the whole batch."""
+        """State of each user in order; four queries for the whole batch."""
         histories: dict[str, list[HistoryEvent]] = {}
         countries: dict[str, str | None] = {}
         attributes: dict[str, dict[str, str]] = {}
+        refused: set[str] = set()
+        erased: set[str] = set()
         with self._file.read() as db:
             for part in _parts(list(dict.fromkeys(user_ids))):
                 for user_id, country, item_id, code, time_us in db.execute(_FETCH.format(_marks(part)), part):
@@ -140,13 +149,26 @@ class SqliteStore:
                         histories[user_id].append(HistoryEvent(item_id, EVENT_OF_CODE[code], time_us))
                 for user_id, name, value in db.execute(_FETCH_ATTRIBUTES.format(_marks(part)), part):
                     attributes.setdefault(user_id, {})[name] = value
-        return [OnlineUser(_newest(histories.get(u, [])), countries.get(u), attributes.get(u, {})) for u in user_ids]
+                refused |= refused_among(db, part)
+                erased |= self.privacy.erased_among(db, part)
+        return [
+            OnlineUser(
+                _newest(histories.get(u, [])),
+                countries.get(u),
+                attributes.get(u, {}),
+                personalization=False if u in refused else None,
+                erased=u in erased,
+            )
+            for u in user_ids
+        ]
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
-        rows = [_row(user_id, event) for user_id, user in users.items() for event in user.history]
-        described = [(user_id, *pair) for user_id, user in users.items() for pair in user.attributes.items()]
         with self._write() as db:
+            refused = {user_id for part in _parts(list(users)) for user_id in refused_among(db, part)}
+            wanted = {user_id: user for user_id, user in users.items() if user_id not in refused}
+            rows = [_row(user_id, event) for user_id, user in wanted.items() for event in user.history]
+            described = [(user_id, *pair) for user_id, user in wanted.items() for pair in user.attributes.items()]
             _remember(db, ((user_id, user.country) for user_id, user in users.items()), rows)
             db.executemany(_DESCRIBE, described)
             _bound(db, rows)

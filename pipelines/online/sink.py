@@ -4,6 +4,7 @@
 
 Each append is one Delta commit that also records, for this store, the last offset it holds. A crash between any two
 steps is mended by running again: entries at or below a table's recorded offset are left out, wherever the part is cut.
+Entries of erased users from before their erasure are dropped (`pipelines/online/late_entries.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cluster.online_store import Logged, OnlineStore
 from models.events import Interaction
 from models.exposures import Exposure
 from models.tables import TABLES, Table
+from pipelines.online.late_entries import without_erased
 
 BATCH_SIZE = 50_000
 """Entries of one commit, some 100 MB in memory while they are moved."""
@@ -47,7 +49,7 @@ def sink(
     """Move everything that is in the log now. Several at once are safe: one of them moves each entry."""
     total, app_id = SinkSummary(), f"event-sink-{store.identity()}"
     while batch := store.read_log(total.through, batch_size):
-        moved = {table: _move(lake, table, batch, app_id) for table in _SOURCES}
+        moved = {table: _move(store, lake, table, batch, app_id) for table in _SOURCES}
         through = batch[-1].offset
         total = SinkSummary(
             total.num_interactions + moved[Table.INTERACTIONS],
@@ -60,12 +62,13 @@ def sink(
     return total
 
 
-def _move(lake: Lake, table: Table, batch: Sequence[Logged], app_id: str) -> int:
+def _move(store: OnlineStore, lake: Lake, table: Table, batch: Sequence[Logged], app_id: str) -> int:
     """Append what the table does not have yet of the batch; the number of rows appended."""
     through = batch[-1].offset
     while (applied := lake.applied(table, app_id)) < through:
-        rows = [e.entry for e in batch if e.offset > applied and isinstance(e.entry, _SOURCES[table])]
-        if not rows:
+        ours = [e for e in batch if e.offset > applied and isinstance(e.entry, _SOURCES[table])]
+        rows = [e.entry for e in without_erased(store, ours)]
+        if not ours:
             return 0
         # False: another sink came first. What it left over is moved in the next turn.
         if lake.append(table, _columns(rows, table), AppTransaction(app_id, through, after=applied)):
