@@ -117,6 +117,18 @@ class Lake:
         dataset = delta.to_pyarrow_dataset(file_pruning_predicate=list(partitions or []) or None)
         return dataset.to_batches(columns=list(columns))  # type: ignore[no-any-return]
 
+    def filtered(self, table: Table, where: Any) -> Iterable[pa.RecordBatch]:
+        """Record batches of the rows that fulfil a PyArrow expression, in the columns that the table has."""
+        delta = self._open(table)
+        if delta is None:
+            return iter(())
+        return delta.to_pyarrow_dataset().to_batches(filter=where)  # type: ignore[no-any-return]
+
+    def columns(self, table: Table) -> frozenset[str]:
+        """Names of the columns that the table has; none before its first commit."""
+        delta = self._open(table)
+        return frozenset() if delta is None else frozenset(field.name for field in delta.schema().fields)
+
     def append(
         self,
         table: Table,

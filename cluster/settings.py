@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     lake: str = Field("", description="Delta lake: a folder or s3://bucket/prefix. Default: HOME/lake.")
     registry: str = Field("", description="Bundle registry: a folder or s3://. Default: HOME/registry.")
     runs: str = Field("", description="Training runs and checkpoints: a folder or s3://. Default: HOME/runs.")
+    receipts: str = Field("", description="Receipts of erasures: a folder or s3://. Default: HOME/receipts.")
     store: SecretStr = Field(
         SecretStr(""), description="Online store: sqlite:///path or redis://host:6379/0. Default: HOME/online.db."
     )
@@ -66,6 +67,11 @@ class Settings(BaseSettings):
     def runs_uri(self) -> str:
         """Root of the training runs."""
         return self._place(self.runs, "runs")
+
+    @cached_property
+    def receipts_uri(self) -> str:
+        """Where the receipts of erasures go."""
+        return self._place(self.receipts, "receipts")
 
     @cached_property
     def store_url(self) -> str:

@@ -13,6 +13,10 @@ USERS = pa.schema(
         # Whatever else is known of the user (age, gender, …), as one JSON object.
         pa.field("attributes", pa.string()),
         pa.field("updated_at", TIMESTAMP, nullable=False),
+        # The user's consent; null when it was never asked.
+        pa.field("personalization", pa.bool_()),
+        # Sealed under the user's own key (`cluster/emails.py`); no feature is made of it.
+        pa.field("email_encrypted", pa.string()),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )

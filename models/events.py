@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from models.errors import InputError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MAX_ID_BYTES = 128
 MAX_POSITION = 2**31 - 1
 RATING_RANGE = (0.0, 10.0)

@@ -16,6 +16,7 @@ from serve_apps.api import HealthResponse, HomeParams, RecommendationResponse, S
 from serve_apps.door import Door
 from serve_apps.http_errors import ERRORS, HttpError, install_error_handlers
 from serve_apps.messages import HomeQuery, SimilarQuery
+from serve_apps.privacy_routes import privacy_routes
 from serve_apps.writes import write_routes
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def create_api(chain: Chain, store: OnlineStore, api_keys: Sequence[str]) -> Fas
     install_error_handlers(app)
     app.include_router(_read_routes(chain))
     app.include_router(write_routes(store))
+    app.include_router(privacy_routes(store))
     app.include_router(_health_routes(chain, store))
     return app
 

@@ -2,6 +2,7 @@
 
 The rungs below the full chain, named in an answer's `fallback`:
 
+    personalization_off          the user refused it: popular items of their country answer, for all alike
     unknown_user, unknown_item   nothing is known of the user or item: popular items answer
     all_seen                     nothing is left that the user has not seen: popular items answer
     without_ranking              ranking failed: retrieval's order answers
@@ -24,6 +25,7 @@ from models.candidates import Candidates
 from models.errors import StoreError
 from models.experiments import Experiment, Variant
 from models.features import UserBatch
+from models.privacy import ERASED_ID
 from models.recommender import NUM_CANDIDATES, Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
@@ -89,7 +91,7 @@ class Router:
         answers: dict[int, Answer] = {}
         home: dict[str, list[_Task]] = {}
         similar: list[_Task] = []
-        for at, (query, user) in enumerate(zip(queries, users, strict=True)):
+        for at, (query, (user, refused)) in enumerate(zip(queries, users, strict=True)):
             if isinstance(query, SimilarQuery):
                 task = _Task(at, query, user, Variant(SIMILAR_VARIANT, 1.0))
                 if store_failed and query.user_id:  # what they hid is not known
@@ -98,7 +100,9 @@ class Router:
                     similar.append(task)
                 continue
             task = _Task(at, query, user, self._experiment.assign(query.user_id))
-            if task.variant.source == "popularity" or store_failed:
+            if refused and not store_failed:
+                answers[at] = self._popular(task, "personalization_off")
+            elif task.variant.source == "popularity" or store_failed:
                 answers[at] = self._popular(task, "store_unavailable" if store_failed else None)
             else:
                 home.setdefault(task.variant.version or self._bundles.champion.version, []).append(task)
@@ -108,16 +112,19 @@ class Router:
         self._recorder.record(queries, in_order)
         return [answer.to_json() for answer in in_order]
 
-    async def _users(self, queries: Sequence[Query]) -> tuple[list[UserState], bool]:
-        """State of each question's user, in one fetch; empty states and True when the store cannot answer."""
+    async def _users(self, queries: Sequence[Query]) -> tuple[list[tuple[UserState, bool]], bool]:
+        """State of each question's user, and whether they refuse personalization, in one fetch; empty states and True
+        when the store cannot answer.
+        """
         now = datetime.now(UTC)
         ids = [query.user_id or "" for query in queries]
         try:
             found = await asyncio.wait_for(asyncio.to_thread(self._store.users, ids), _STAGE_TIMEOUT_S)
         except (StoreError, TimeoutError) as error:
             _log.error("answering without the store: %r", error)
-            return [UserState(user_id, now) for user_id in ids], True
-        return [_state(user, query, now) for user, query in zip(found, queries, strict=True)], False
+            return [(UserState(user_id, now), False) for user_id in ids], True
+        states = [_state(user, query, now) for user, query in zip(found, queries, strict=True)]
+        return [(state, user.personalization is False) for state, user in zip(states, found, strict=True)], False
 
     async def _home(self, version: str, tasks: Sequence[_Task], answers: dict[int, Answer]) -> None:
         """Answers of one version's tasks, into `answers`."""
@@ -196,4 +203,6 @@ class Router:
 
 def _state(user: OnlineUser, query: Query, now: datetime) -> UserState:
     asked = query.country if isinstance(query, HomeQuery) else None
-    return UserState(query.user_id or "", now, user.history, asked or user.country, user.attributes)
+    # Under an id that nobody has, nothing that a bundle learned of an erased user is found.
+    known_as = ERASED_ID if user.erased else query.user_id or ""
+    return UserState(known_as, now, user.history, asked or user.country, user.attributes)

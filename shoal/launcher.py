@@ -27,6 +27,10 @@ COMMANDS = {
     "serve": ("serve_apps.serve", "answer over HTTP"),
     "warm-store": ("pipelines.warm_store", "fill the online store from the lake"),
     "event-sink": ("pipelines.event_sink", "move the event log into the lake, exactly once"),
+    "forget": ("pipelines.forget", "erase users everywhere, with a signed receipt"),
+    "receipt": ("cluster.receipt_command", "check the receipt of an erasure"),
+    "export": ("pipelines.export", "everything that is held of a user, as a zip"),
+    "consent": ("pipelines.consent", "personalization off or on for a user"),
     "sweep": ("tune.sweep", "search for better settings of a recipe"),
     "settings": ("cluster.settings_command", "show every setting and its value"),
 }

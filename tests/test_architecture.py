@@ -24,8 +24,9 @@ TORCH_RETRIEVERS = tuple(f"models.retrievers.{name}" for name in ("two_tower", "
 NETS = ("models/nets/", *(name.replace(".", "/") + ".py" for name in TORCH_RETRIEVERS))
 """What of `models` is made of torch; `recommender` loads it, and all the rest are nouns."""
 HOMES = {
-    "redis": ("cluster/redis_store.py", "cluster/redis_scripts.py"),
-    "deltalake": ("cluster/lake.py",),
+    "redis": ("cluster/redis_",),
+    "deltalake": ("cluster/lake",),
+    "cryptography": ("cluster/privacy_keys.py", "cluster/emails.py", "cluster/receipts.py"),
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
     "matplotlib": ("pipelines/figure.py",),

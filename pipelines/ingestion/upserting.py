@@ -11,6 +11,7 @@ from models.tables import TABLES, Table
 from pipelines.ingestion.catalogue_rows import merge_items, merge_users
 from pipelines.ingestion.chunks import ROW
 from pipelines.ingestion.datasource import SPLIT
+from pipelines.ingestion.emails import sealed
 
 _ROWS_A_BUCKET = 1_000_000
 """Rows that the driver holds at a time."""
@@ -35,6 +36,8 @@ def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
             continue
         ordered = pl.DataFrame(batch).sort(SPLIT, ROW)
         merged = merge_items(ordered) if table is Table.ITEMS else merge_users(ordered)
+        if table is Table.USERS:
+            merged = sealed(merged)
         num_changed += lake.upsert(table, merged.to_arrow())
     return num_changed
 

@@ -1,4 +1,4 @@
-"""The lake into a fresh online store: every user's newest events, country and attributes.
+"""The lake into a fresh online store: every user's newest events, country and attributes, or their refusal.
 
 Reads one date partition after the other, oldest first as a store likes its events, and hands over a chunk of
 rows at a time, so that memory does not grow with the lake or its users. The store itself merges and keeps the
@@ -13,10 +13,12 @@ from datetime import date
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster.lake import Lake
 from cluster.online_store import HISTORY_LIMIT, OnlineStore, OnlineUser
 from models.events import NEGATIVE_TYPES, EventType
+from models.privacy import ANONYMOUS_ID
 from models.profiles import parse_attributes
 from models.tables import Table
 from models.user_state import HistoryEvent
@@ -24,6 +26,7 @@ from models.user_state import HistoryEvent
 CHUNK_ROWS = 50_000
 """Rows handed over at once, some 0.5 s of work for a store that also serves."""
 
+_PROFILE_COLUMNS = ("user_id", "country", "attributes", "personalization")
 _EVENT_COLUMNS = ("user_id", "item_id", "event_type", "timestamp", "country")
 
 
@@ -38,10 +41,14 @@ class WarmProgress:
 def warm(lake: Lake, store: OnlineStore, *, on_batch: Callable[[WarmProgress], None] | None = None) -> int:
     """Fill the store from the lake; the number of interactions read.
 
-    Countries and attributes come from the users table; the country of users that it gives none, from their first
-    interaction with one.
+    Countries and attributes come from the users table, and who refuses personalization; the country of users that it
+    gives none, from their first interaction with one.
     """
-    for batch in lake.batches(Table.USERS, ("user_id", "country", "attributes")):
+    there = lake.columns(Table.USERS)
+    for batch in lake.batches(Table.USERS, [name for name in _PROFILE_COLUMNS if name in there]):
+        if "personalization" in there:
+            refused = batch.filter(pc.invert(batch["personalization"]))["user_id"]
+            store.privacy.set_consent(refused.to_pylist(), False)
         store.warm(_profiles(batch))
     days = lake.rows_by_date(Table.INTERACTIONS)
     num_rows, num_read = sum(days.values()), 0
@@ -81,9 +88,14 @@ def _profiles(batch: pa.RecordBatch) -> Mapping[str, OnlineUser]:
 
 def _histories(rows: pa.Table) -> Mapping[str, OnlineUser]:
     """Newest `HISTORY_LIMIT` events of each sign and first country of every user of the chunk."""
-    frame = pl.DataFrame(rows).with_columns(
-        negative=pl.col("event_type").is_in([str(kind) for kind in NEGATIVE_TYPES]),
-        timestamp_us=pl.col("timestamp").dt.epoch("us").fill_null(0),
+    named = pl.col("user_id") != ANONYMOUS_ID
+    frame = (
+        pl.DataFrame(rows)
+        .filter(named)
+        .with_columns(
+            negative=pl.col("event_type").is_in([str(kind) for kind in NEGATIVE_TYPES]),
+            timestamp_us=pl.col("timestamp").dt.epoch("us").fill_null(0),
+        )
     )
     users = (
         frame.sort("timestamp_us")

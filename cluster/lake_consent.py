@@ -1,0 +1,34 @@
+"""Consent in the lake's users table, where training reads it. Nothing else of a row changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from cluster.lake import Lake
+from models.catalogue import USERS
+from models.tables import Table
+
+
+def keep_consent(lake: Lake, user_ids: Collection[str], personalization: bool) -> None:
+    """Write what the users decided; who has no row gets one."""
+    ids = sorted(set(user_ids))
+    columns = {
+        "user_id": ids,
+        "personalization": [personalization] * len(ids),
+        "updated_at": [datetime.now(UTC)] * len(ids),
+    }
+    wanted = pa.schema([field for field in USERS if field.name in columns])
+    rows = pa.table({name: columns[name] for name in wanted.names}, schema=wanted)
+    if not lake.exists(Table.USERS):
+        lake.append(Table.USERS, rows)
+        return
+    merge = DeltaTable(lake.table_uri(Table.USERS), storage_options=lake.storage_options).merge(
+        rows, "s.user_id = t.user_id", source_alias="s", target_alias="t", merge_schema=True
+    )
+    changed = {"personalization": "s.personalization", "updated_at": "s.updated_at"}
+    updating = merge.when_matched_update(changed)
+    updating.when_not_matched_insert({"user_id": "s.user_id", **changed}).execute()
