@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.cluster.online_store_suite")
+pytest.register_assert_rewrite("tests.cluster.online_store_suite", "tests.cluster.privacy_suite")
 
 from tests.cluster.redis_server import redis_url  # noqa: E402, F401  (a fixture)
