@@ -124,6 +124,8 @@ def test_the_document_describes_every_route_and_error(server: Server) -> None:
         "/api/recommendations/similar",
         "/api/interactions",
         "/api/feedback",
+        "/api/users/{id}",
+        "/api/users/{id}/data",
         "/api/health",
         "/api/health/live",
         "/api/health/ready",
