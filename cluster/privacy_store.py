@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import orjson
 
-from models.errors import ConfigError
+from models.errors import StoreError
 from models.events import Interaction
 from models.exposures import Exposure
 from models.privacy import ANONYMOUS_ID
@@ -52,7 +52,7 @@ class PrivacyStore(Protocol):
     def hide(self, user_ids: Sequence[str], job_id: str, job: bytes) -> Hidden:
         """Take the users out of every answer in one atomic step: every key of theirs, tombstones, and `job` noted.
 
-        Hidden users answer as if they had never been here. `ConfigError` when this store's tombstones are of another
+        Hidden users answer as if they had never been here. `StoreError` when this store's tombstones are of another
         privacy key.
         """
 
@@ -110,9 +110,9 @@ def user_of(body: bytes) -> str:
     return str(orjson.loads(body)["user_id"])
 
 
-def other_key() -> ConfigError:
+def other_key() -> StoreError:
     """The privacy key of this process is not the one that the store's tombstones were made with."""
-    return ConfigError(
+    return StoreError(
         "this store's erasures were made under another privacy key, so they cannot be honoured with this one. "
         "Set SHOAL_PRIVACY_KEY to the key of this deployment."
     )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from cluster.online_store import OnlineStore, OnlineUser
-from models.errors import ConfigError
+from models.errors import StoreError
 from models.events import EventType
 from models.exposures import Exposure
 from models.privacy import ANONYMOUS_ID
@@ -116,7 +116,7 @@ class PrivacySuite:
             lambda: other.privacy.hide(["bob"], "job-2", b""),
             lambda: other.privacy.keep_sealed({b"s" * 16: b""}),
         ):
-            with pytest.raises(ConfigError, match="another privacy key"):
+            with pytest.raises(StoreError, match="another privacy key"):
                 call()
         other.close()
 
