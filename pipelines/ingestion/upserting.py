@@ -11,13 +11,14 @@ from models.tables import TABLES, Table
 from pipelines.ingestion.catalogue_rows import merge_items, merge_users
 from pipelines.ingestion.chunks import ROW
 from pipelines.ingestion.datasource import SPLIT
+from pipelines.ingestion.emails import sealed
 
 _ROWS_A_BUCKET = 1_000_000
 """Rows that the driver holds at a time."""
 _BUCKET = "_bucket"
 _STANDING = {
     Table.ITEMS: ["available", "expires_at", "countries", "deleted_at"],
-    Table.USERS: ["personalization", "deleted_at"],
+    Table.USERS: ["personalization", "deleted_at", "email_encrypted"],
 }
 """Columns that outlive an ingest which does not give them: what was withdrawn by HTTP stays so."""
 
@@ -40,6 +41,8 @@ def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
             continue
         ordered = pl.DataFrame(batch).sort(SPLIT, ROW)
         merged = merge_items(ordered) if table is Table.ITEMS else merge_users(ordered)
+        if table is Table.USERS:
+            merged = sealed(merged)
         merged = _with_standing(merged, lake, table)
         num_changed += lake.upsert(table, merged.to_arrow())
     return num_changed
