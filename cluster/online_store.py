@@ -83,7 +83,7 @@ class OnlineStore(Protocol):
         """Merge histories and profiles from the lake under what is already there; again is a no-op.
 
         A country and an attribute that are there stay; what is new is added. Of people who refuse personalization only
-        the country is taken.
+        the country is taken, and nothing of users who were erased: the lake may still hold them.
         """
 
     def read_log(self, after: int, limit: int) -> list[Logged]:

@@ -175,6 +175,14 @@ class RedisPrivacy:
             refused = self._redis.smismember(_REFUSED, ids) if ids else []
         return {user_id for user_id, is_refused in zip(ids, refused, strict=True) if is_refused}
 
+    def erased_among(self, user_ids: Sequence[str]) -> set[str]:
+        """Those who have a tombstone."""
+        with store_errors():
+            if not user_ids or not self._redis.zcard(_TOMBSTONES):
+                return set()
+            scores = self._redis.zmscore(_TOMBSTONES, self.subjects(user_ids, wanted=True))
+        return {user_id for user_id, score in zip(user_ids, scores, strict=True) if score is not None}
+
     def subjects(self, user_ids: Sequence[str], *, wanted: bool = False) -> list[bytes]:
         """Subjects of users, once this process has met tombstones; nothing before, for then nobody needs the key."""
         if wanted and not self._meets_tombstones:

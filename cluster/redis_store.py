@@ -114,8 +114,9 @@ class RedisStore:
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
+        erased = self.privacy.erased_among(list(users))
         with _store_errors():
-            for args in _warm_calls(users):
+            for args in _warm_calls({user_id: user for user_id, user in users.items() if user_id not in erased}):
                 self._warm(keys=[LOG], args=args)
 
     def read_log(self, after: int, limit: int) -> list[Logged]:

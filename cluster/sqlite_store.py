@@ -165,6 +165,8 @@ class SqliteStore:
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
         with self._write() as db:
+            erased = {user_id for part in _parts(list(users)) for user_id in self.privacy.erased_among(db, part)}
+            users = {user_id: user for user_id, user in users.items() if user_id not in erased}
             refused = {user_id for part in _parts(list(users)) for user_id in refused_among(db, part)}
             wanted = {user_id: user for user_id, user in users.items() if user_id not in refused}
             rows = [_row(user_id, event) for user_id, user in wanted.items() for event in user.history]

@@ -154,6 +154,14 @@ class PrivacySuite:
         assert store.users(["ann"]) == [OnlineUser(country="NO", personalization=False)]
         assert items(store, "cid") == ["old"]
 
+    def test_warming_brings_nobody_back(self, store: OnlineStore) -> None:
+        """Between the two steps of an erasure the lake still holds the user."""
+        store.privacy.hide(["ann"], "job-1", b"")
+        history = (HistoryEvent("old", EventType.CLICK, 1),)
+        store.warm({"ann": OnlineUser(history, "SE", {"age": "9"}), "cid": OnlineUser(history)})
+        assert store.users(["ann"]) == [OnlineUser(erased=True)]
+        assert items(store, "cid") == ["old"]
+
     def test_consent_given_back_starts_anew(self, store: OnlineStore) -> None:
         store.privacy.set_consent(["ann"], False)
         assert store.privacy.set_consent(["ann"], True) == 1
