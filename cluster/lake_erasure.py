@@ -84,6 +84,16 @@ def names_user(text: str, user_ids: Collection[str]) -> bool:
     return False
 
 
+def was_erased(pinned: Lake) -> bool:
+    """True when files of the version that a lake is pinned to are gone: what was read of it may hold erased users."""
+    for table in USER_TABLES:
+        fs, root = filesystem(pinned.table_uri(table))
+        named = {part.path for part in pinned.parts(table)}
+        if named and not named <= {str(path)[len(root.rstrip("/")) + 1 :] for path in fs.find(root)}:
+            return True
+    return False
+
+
 def forget_past(lake: Lake, table: Table) -> int:
     """Remove every past version of the table; the number of files removed. Again removes none."""
     if not lake.exists(table):
