@@ -11,11 +11,12 @@ from models.tables import TABLES, Table
 from pipelines.ingestion.catalogue_rows import merge_items, merge_users
 from pipelines.ingestion.chunks import ROW
 from pipelines.ingestion.datasource import SPLIT
-from pipelines.ingestion.emails import sealed
+from pipelines.ingestion.emails import SEALED, sealed
 
 _ROWS_A_BUCKET = 1_000_000
 """Rows that the driver holds at a time."""
 _BUCKET = "_bucket"
+_KEPT, _BEFORE = ("personalization", SEALED), "_before"
 
 
 def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
@@ -37,9 +38,19 @@ def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
         ordered = pl.DataFrame(batch).sort(SPLIT, ROW)
         merged = merge_items(ordered) if table is Table.ITEMS else merge_users(ordered)
         if table is Table.USERS:
-            merged = sealed(merged)
+            merged = with_kept(sealed(merged), lake)
         num_changed += lake.upsert(table, merged.to_arrow())
     return num_changed
+
+
+def with_kept(users: pl.DataFrame, lake: Lake) -> pl.DataFrame:
+    """The rows with the consent and the address that the lake has of users where these rows are silent."""
+    there = [name for name in _KEPT if name in lake.columns(Table.USERS)]
+    if not there:
+        return users
+    known = pl.DataFrame(lake.read(Table.USERS, ["user_id", *there]))
+    joined = users.join(known, on="user_id", how="left", suffix=_BEFORE, maintain_order="left")
+    return joined.with_columns(pl.coalesce(name, name + _BEFORE) for name in there).select(users.columns)
 
 
 def into_buckets(block: pa.Table, key: str, num_buckets: int) -> pa.Table:
