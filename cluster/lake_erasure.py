@@ -42,6 +42,12 @@ def erase_quarantined(lake: Lake, user_ids: Collection[str]) -> int:
     return lake.erase(Table.QUARANTINE, "quarantine_id", found)
 
 
+def was_erased(pinned: Lake) -> bool:
+    """True when files of the version that a lake is pinned to are gone: what was read of it may hold erased users."""
+    versions = {table: pinned.versions.get(table.value, -1) for table in USER_TABLES}
+    return any(pinned.broken(table, [version]) for table, version in versions.items() if version >= 0)
+
+
 def forget_past(lake: Lake, table: Table) -> int:
     """Remove every past version of the table; the number of files removed. Again removes none."""
     if not lake.exists(table):

@@ -29,6 +29,7 @@ from models.manifest import FileEntry
 from models.privacy import ERASED_ID
 from models.vocabulary import USERS_FILE
 
+_LEARNED = ("export", "checkpoints", "warm_start")
 _WEIGHTS, _PARTS = ".safetensors", ("train", "validation", "test")
 
 
@@ -87,6 +88,23 @@ def erase_from_runs(runs_uri: str, user_ids: Collection[str], *, unfinished: boo
     if unfinished:
         done += Blanked(files=sum(_remove_checkpoints(root, names)))
     return done
+
+
+def erased_meanwhile(copied: Folder, origin: Folder) -> list[str]:
+    """Ids of a vocabulary that its origin has lost since it was copied."""
+    tables = [folder.read(USERS_FILE) for folder in (copied, origin)]
+    if tables[0] is None or tables[1] is None or tables[0] == tables[1]:
+        return []
+    before, now = (pq.read_table(io.BytesIO(data))["user_id"].to_pylist() for data in tables if data is not None)
+    return [user_id for user_id, left in zip(before, now, strict=True) if left == ERASED_ID != user_id]
+
+
+def drop_learned(run: Folder) -> None:
+    """Remove what a run has learned: it began before an erasure and ended after."""
+    fs, path = filesystem(run.uri)
+    for name in _LEARNED:
+        if fs.exists(f"{path.rstrip('/')}/{name}"):
+            fs.rm(f"{path.rstrip('/')}/{name}", recursive=True)
 
 
 def rows_of(folder: Folder, user_ids: Collection[str]) -> dict[str, int]:

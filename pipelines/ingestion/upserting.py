@@ -11,14 +11,14 @@ from models.tables import TABLES, Table
 from pipelines.ingestion.catalogue_rows import merge_items, merge_users
 from pipelines.ingestion.chunks import ROW
 from pipelines.ingestion.datasource import SPLIT
-from pipelines.ingestion.emails import sealed
+from pipelines.ingestion.emails import SEALED, sealed
 
 _ROWS_A_BUCKET = 1_000_000
 """Rows that the driver holds at a time."""
 _BUCKET = "_bucket"
 _STANDING = {
     Table.ITEMS: ["available", "expires_at", "countries", "deleted_at"],
-    Table.USERS: ["personalization", "deleted_at", "email_encrypted"],
+    Table.USERS: ["personalization", "deleted_at", SEALED],
 }
 """Columns that outlive an ingest which does not give them: what was withdrawn by HTTP stays so."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,9 +16,11 @@ from cluster.lake import Lake
 from cluster.online_store import open_store
 from cluster.privacy_keys import load_keys
 from cluster.settings import Settings
+from models.catalogue import USERS
 from models.tables import Table
-from pipelines.ingestion.emails import bad_email, masked, with_email_named
+from pipelines.ingestion.emails import SEALED, bad_email, masked, with_email_named
 from pipelines.ingestion.ingesting import ingest
+from pipelines.ingestion.upserting import with_kept
 from pipelines.online.warm import warm
 
 
@@ -40,6 +44,20 @@ def test_what_is_wrong_is_said_without_the_address() -> None:
 )
 def test_records_are_shown_without_addresses(text: str, shown: str) -> None:
     assert pl.DataFrame({"record": [text]}).select(masked("record")).item() == shown
+
+
+def test_a_later_file_takes_back_no_refusal_and_no_address(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    row = {"user_id": "ann", "personalization": False, "email_encrypted": "1.old", "updated_at": moment}
+    rows = pl.DataFrame([{"user_id": name, "updated_at": moment} for name in ("bob", "ann")])
+    silent = rows.with_columns(pl.lit(None, pl.Boolean).alias("personalization"), pl.lit(None, pl.String).alias(SEALED))
+    assert with_kept(silent, lake).equals(silent)
+    lake.append(Table.USERS, pa.Table.from_pylist([row], USERS))
+    kept = with_kept(silent, lake).select("user_id", "personalization", SEALED)
+    assert kept.rows() == [("bob", None, None), ("ann", False, "1.old")]
+    newer = silent.with_columns(pl.lit("1.new").alias(SEALED), pl.lit(True).alias("personalization"))
+    assert with_kept(newer, lake).equals(newer)
 
 
 @pytest.mark.slow
