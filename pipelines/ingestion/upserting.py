@@ -43,12 +43,12 @@ def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
         merged = merge_items(ordered) if table is Table.ITEMS else merge_users(ordered)
         if table is Table.USERS:
             merged = sealed(merged)
-        merged = _with_standing(merged, lake, table)
+        merged = with_standing(merged, lake, table)
         num_changed += lake.upsert(table, merged.to_arrow())
     return num_changed
 
 
-def _with_standing(rows: pl.DataFrame, lake: Lake, table: Table) -> pl.DataFrame:
+def with_standing(rows: pl.DataFrame, lake: Lake, table: Table) -> pl.DataFrame:
     """The rows, what the lake says of their availability or consent kept where a source does not speak of it."""
     key, names = TABLES[table].key, _STANDING[table]
     keys = rows.select(key)

@@ -71,7 +71,7 @@ def test_the_data_is_all_that_is_held(server: Server, tmp_path: Path) -> None:
     server.send("ann", "i3", "like")
     held = unzipped(server, "ann")
     assert [row["item_id"] for row in held["store/history.jsonl"]] == ["i1", "i3"]
-    assert [row["entry"]["item_id"] for row in held["store/event_log.jsonl"]] == ["i3"]
+    assert [row["entry"]["item_id"] for row in held["store/event_log.jsonl"]] == ["i1", "i3"]
     assert [row["item_id"] for row in held["lake/interactions.jsonl"]] == ["i1"]
     assert held["store/profile.jsonl"][0]["country"] == "NO"
     assert "bob" not in json.dumps(held)

@@ -20,7 +20,7 @@ from models.catalogue import USERS
 from models.tables import Table
 from pipelines.ingestion.emails import SEALED, bad_email, masked, with_email_named
 from pipelines.ingestion.ingesting import ingest
-from pipelines.ingestion.upserting import with_kept
+from pipelines.ingestion.upserting import with_standing
 from pipelines.online.warm import warm
 
 
@@ -52,12 +52,13 @@ def test_a_later_file_takes_back_no_refusal_and_no_address(tmp_path: Path) -> No
     row = {"user_id": "ann", "personalization": False, "email_encrypted": "1.old", "updated_at": moment}
     rows = pl.DataFrame([{"user_id": name, "updated_at": moment} for name in ("bob", "ann")])
     silent = rows.with_columns(pl.lit(None, pl.Boolean).alias("personalization"), pl.lit(None, pl.String).alias(SEALED))
-    assert with_kept(silent, lake).equals(silent)
+    silent = silent.with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("deleted_at"))
+    assert with_standing(silent, lake, Table.USERS).equals(silent)
     lake.append(Table.USERS, pa.Table.from_pylist([row], USERS))
-    kept = with_kept(silent, lake).select("user_id", "personalization", SEALED)
+    kept = with_standing(silent, lake, Table.USERS).select("user_id", "personalization", SEALED)
     assert kept.rows() == [("bob", None, None), ("ann", False, "1.old")]
     newer = silent.with_columns(pl.lit("1.new").alias(SEALED), pl.lit(True).alias("personalization"))
-    assert with_kept(newer, lake).equals(newer)
+    assert with_standing(newer, lake, Table.USERS).equals(newer)
 
 
 @pytest.mark.slow
