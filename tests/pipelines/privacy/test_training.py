@@ -9,7 +9,7 @@ import pytest
 
 from cluster.lake import Lake
 from cluster.lake_consent import keep_consent
-from cluster.lake_erasure import erase, forget_past
+from cluster.lake_erasure import forget_past
 from cluster.storage import Folder
 from models.errors import ShoalError
 from models.tables import Table
@@ -30,7 +30,7 @@ def test_a_run_that_an_erasure_overtook_is_dropped(tmp_path: Path, monkeypatch: 
 
     def overtaken(_: Any, uri: str, *__: Any) -> None:
         Folder(uri).child("export").write(USERS_FILE, user(0).encode())
-        assert erase(lake, Table.INTERACTIONS, "user_id", [user(0)])
+        assert lake.erase(Table.INTERACTIONS, "user_id", [user(0)])
         forget_past(lake, Table.INTERACTIONS)
 
     monkeypatch.setattr(trainer, "fit_in_task", overtaken)

@@ -27,7 +27,7 @@ from pipelines.streams.dead_letters import DeadLetters
 from pipelines.streams.messages import MessageForm
 from pipelines.streams.streaming import Progress, stream
 from tests.cluster.kafka_brokers import kafka, produce  # noqa: F401  (a fixture)
-from tests.cluster.online_store_suite import logged_ids
+from tests.cluster.online_store_suite import logged_ids, read_all
 
 pytestmark = pytest.mark.slow
 _ROOT = Path(__file__).resolve().parents[3]
@@ -87,14 +87,14 @@ def test_a_process_that_is_killed_is_followed_by_one_that_ends_in_order(kafka: s
     ]
     produce(kafka, "killed", [*clicks(range(5_000)), b"{"])
     killed = subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)
-    _wait(lambda: len(store.read_log(0, 1)) == 1)
+    _wait(lambda: len(read_all(store)) >= 1)
     killed.send_signal(signal.SIGKILL)
     killed.wait(10)
     produce(kafka, "killed", clicks(range(5_000, 6_000)))
     second = subprocess.Popen(
         command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    _wait(lambda: len(store.read_log(0, 10_000)) == 6_000 and lake.num_rows(Table.QUARANTINE) == 1)
+    _wait(lambda: len(read_all(store)) == 6_000 and lake.num_rows(Table.QUARANTINE) == 1)
     second.send_signal(signal.SIGTERM)
     out, err = second.communicate(timeout=20)
     assert second.returncode == 0, err
