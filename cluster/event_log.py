@@ -112,13 +112,16 @@ class EventLog(Protocol):
         """The oldest `limit` of each partition, by partition and offset."""
 
     def num_dead_letters(self) -> int:
-        """How many are kept; nothing but `replay` removes one."""
+        """How many are kept; nothing but `replay` and `drop` removes one."""
 
     def replay(self, letters: Sequence[DeadLetter]) -> int:
         """Put dead letters back at the end of the log, each in one step with its removal; the number put back.
 
         One that the lake's reader has not passed yet stays: it would be read twice.
         """
+
+    def drop(self, letters: Sequence[DeadLetter]) -> int:
+        """Remove dead letters of an erased user for good; the number removed."""
 
 
 def partition_of(user_id: str, num_partitions: int) -> int:

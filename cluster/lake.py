@@ -87,6 +87,18 @@ class Lake(LakeUpkeep):
         dataset = delta.to_pyarrow_dataset(file_pruning_predicate=list(partitions or []) or None)
         return self._batches(table, delta, dataset, schema)
 
+    def filtered(self, table: Table, where: Any) -> Iterable[pa.RecordBatch]:
+        """Record batches of the rows that fulfil a PyArrow expression, in the columns that the table has."""
+        delta = self._open(table)
+        if delta is None:
+            return iter(())
+        return delta.to_pyarrow_dataset().to_batches(filter=where)  # type: ignore[no-any-return]
+
+    def columns(self, table: Table) -> frozenset[str]:
+        """Names of the columns that the table has; none before its first commit."""
+        delta = self._open(table)
+        return frozenset() if delta is None else frozenset(field.name for field in delta.schema().fields)
+
     def append(
         self,
         table: Table,
@@ -99,7 +111,10 @@ class Lake(LakeUpkeep):
         return retried(lambda: self._append_once(table, rows, transaction), attempts)
 
     def upsert(self, table: Table, rows: pa.Table) -> int:
-        """Insert new keys and update changed rows; returns rows changed. `updated_at` alone is no change."""
+        """Insert new keys and update changed rows; returns rows changed. `updated_at` alone is no change.
+
+        A column that `rows` lacks stays as it is.
+        """
         if not self.exists(table):
             self.append(table, rows)
             return int(rows.num_rows)
@@ -157,20 +172,22 @@ class Lake(LakeUpkeep):
     def _upsert_once(self, table: Table, rows: pa.Table) -> int:
         spec = TABLES[table]
         delta = self._must_open(table)
-        content = [name for name in spec.schema.names if name not in (spec.key, "updated_at")]
+        given = [field for field in spec.schema if field.name in rows.column_names]
+        content = [field.name for field in given if field.name not in (spec.key, "updated_at")]
         present = {field.name for field in delta.schema().fields}
         changed = " OR ".join(
             f"(s.{name} IS DISTINCT FROM t.{name})" if name in present else f"(s.{name} IS NOT NULL)"
             for name in content
         )
         merge = delta.merge(
-            _conform(rows, spec.schema),
+            _conform(rows, pa.schema(given)),
             f"s.{spec.key} = t.{spec.key}",
             source_alias="s",
             target_alias="t",
             merge_schema=True,
         )
-        metrics = merge.when_matched_update_all(changed).when_not_matched_insert_all().execute()
+        values = {field.name: f"s.{field.name}" for field in given}
+        metrics = merge.when_matched_update(values, changed).when_not_matched_insert(values).execute()
         return int(metrics["num_target_rows_inserted"]) + int(metrics["num_target_rows_updated"])
 
     def _append_once(

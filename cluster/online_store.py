@@ -13,6 +13,7 @@ from typing import Protocol
 from cluster.catalogue_store import CatalogueStore
 from cluster.event_log import EventLog
 from cluster.leases import Leases
+from cluster.privacy_store import PrivacyStore
 from cluster.settings import Settings
 from cluster.trending import Tallies, Trend
 from models.errors import ConfigError
@@ -37,13 +38,15 @@ class OnlineUser:
 
     Events of one microsecond come in a fixed order that is not that of their arrival. `attributes`: see
     `models/profiles.py`; they are personal data and not in the text of a user. `personalization`: the user's consent,
-    None when it was never asked.
+    None when it was never asked; False: nothing but the country is read or kept. `erased`: nothing that was learned of
+    the id before may be used.
     """
 
     history: tuple[HistoryEvent, ...] = ()
     country: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     personalization: bool | None = None
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,16 @@ class OnlineStore(Protocol):
     def catalogue(self) -> CatalogueStore:
         """Items and users as they were put, on the same connections."""
 
+    @property
+    def privacy(self) -> PrivacyStore:
+        """Erasure and sealed texts, on the same connections."""
+
     def append(self, events: Sequence[Interaction]) -> list[bool]:
         """Log the events and update histories; False marks a duplicate id.
 
         All events of a partition (`cluster/event_log.py`) are taken in one atomic step. An event's country becomes the
-        user's where none is known.
+        user's where none is known. Events of people who refuse personalization are logged without their id and update
+        nothing.
         """
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
@@ -88,7 +96,8 @@ class OnlineStore(Protocol):
         """Merge histories and profiles from the lake under what is already there; again is a no-op.
 
         A country and an attribute that are there stay; what is new is added. Of a user whose profile was put, or
-        deleted, only the history is taken.
+        deleted, only the history is taken; of people who refuse personalization, and of users who were erased (the lake
+        may still hold them), nothing.
         """
 
     @property

@@ -12,11 +12,15 @@ from models.profiles import parse_attributes
 
 
 def profile_state(entry: UserEntry | None) -> bytes:
-    """Country, attributes as `models/profiles.py` has them, consent; None is a deleted profile."""
+    """Country, attributes as `models/profiles.py` has them, consent; None is a deleted profile.
+
+    Who refuses personalization has no attributes.
+    """
     if entry is None:
         return orjson.dumps((None, {}, None))
-    attributes = parse_attributes(orjson.dumps(entry.attributes).decode())
-    return orjson.dumps((entry.country, attributes, entry.personalization))
+    attributes = {} if entry.personalization is False else entry.attributes
+    parsed = parse_attributes(orjson.dumps(attributes).decode())
+    return orjson.dumps((entry.country, parsed, entry.personalization))
 
 
 def with_profile(user: OnlineUser, state: bytes | None) -> OnlineUser:
@@ -24,4 +28,12 @@ def with_profile(user: OnlineUser, state: bytes | None) -> OnlineUser:
     if state is None:
         return user
     country, attributes, personalization = orjson.loads(state)
-    return replace(user, country=country or user.country, attributes=attributes, personalization=personalization)
+    country = country or user.country
+    if personalization is False:
+        return OnlineUser(country=country, personalization=False, erased=user.erased)
+    return replace(user, country=country, attributes=attributes, personalization=personalization)
+
+
+def refuses(state: bytes) -> bool:
+    """True when the profile refuses personalization."""
+    return orjson.loads(state)[2] is False

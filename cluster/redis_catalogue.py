@@ -6,16 +6,20 @@ of one kind have one order, so they lie together.
     restricted:<kind>   sorted set: those of them that are restricted, by the same version
     version:<kind>      the newest change
 
-Nothing of it expires: what was put stays until it is deleted, and what was deleted must stay so.
+Nothing of it expires: what was put stays until it is deleted, and what was deleted must stay so. The partition of a
+user knows from its `refused` who refuses personalization (`cluster/redis_erasure.py`).
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from cluster.catalogue_store import Change, Document, Edit, Outcome
-from cluster.redis_connection import key, store_errors
+from cluster.profile_state import refuses
+from cluster.redis_connection import key, log_key, store_errors
+from cluster.redis_scripts import PREFIX
 from models.catalogue_entries import Kind
 
 CATALOGUE = key(0, "catalogue:")
@@ -59,6 +63,23 @@ end
 return answer
 """
 
+# ARGV: user, version, whether it refuses and whether it is deleted, in turn.
+# An older profile never undoes a newer one.
+_FOLLOW = f"""{PREFIX}
+local refused = PREFIX .. 'refused'
+for i = 1, #ARGV, 4 do
+  local user, version, refuses, deleted = unpack(ARGV, i, i + 3)
+  local before = tonumber(redis.call('ZSCORE', refused, user) or '0')
+  if refuses == '1' then
+    redis.call('ZADD', refused, 'GT', version, user)
+    redis.call('DEL', PREFIX .. 'history:' .. user, PREFIX .. 'negatives:' .. user, PREFIX .. 'attributes:' .. user)
+  elseif before <= tonumber(version) then
+    redis.call('ZREM', refused, user)
+  end
+  if deleted == '1' then redis.call('DEL', PREFIX .. 'country:' .. user, PREFIX .. 'attributes:' .. user) end
+end
+"""
+
 _CHANGES = f"""
 local found = redis.call('ZRANGE', KEYS[1], '(' .. ARGV[1], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2], 'WITHSCORES')
 local answer = {{}}
@@ -77,6 +98,7 @@ class RedisCatalogue:
     def __init__(self, client: Any, partition_of: Callable[[str], int]) -> None:
         self._redis, self._partition_of = client, partition_of
         self._write = client.register_script(_WRITE)
+        self._follow = client.register_script(_FOLLOW)
         self._changes = client.register_script(_CHANGES)
 
     def get(self, kind: Kind, ids: Sequence[str]) -> list[Document | None]:
@@ -101,15 +123,24 @@ class RedisCatalogue:
             for version, existed, changed in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
                 outcomes.append(Outcome(int(version), bool(existed), bool(changed)) if version else None)
         if kind is Kind.USER:
-            self._forget([edit.id for edit, done in zip(edits, outcomes, strict=True) if done and edit.body is None])
+            self._keep_to([(edit, done) for edit, done in zip(edits, outcomes, strict=True) if done])
         return outcomes
 
-    def _forget(self, user_ids: Sequence[str]) -> None:
-        """What events and the lake told of users whose profile was deleted; a retry does it again."""
+    def _keep_to(self, written: Sequence[tuple[Edit, Outcome]]) -> None:
+        """What else the store keeps of users, as their profiles have it: nothing of a deleted one but events, and of
+        who refuses personalization the country alone. The same write again does it again.
+        """
+        calls: dict[int, list[str | int]] = defaultdict(list)
+        for edit, done in written:
+            calls[self._partition_of(edit.id)] += (
+                edit.id,
+                done.version,
+                int(refuses(edit.state)),
+                int(edit.body is None),
+            )
         with store_errors(), self._redis.pipeline(transaction=False) as pipe:
-            for user_id in user_ids:
-                partition = self._partition_of(user_id)
-                pipe.delete(key(partition, f"country:{user_id}"), key(partition, f"attributes:{user_id}"))
+            for partition, args in calls.items():
+                self._follow(keys=[log_key(partition)], args=args, client=pipe)
             pipe.execute()
 
     def changes(self, kind: Kind, after: int, limit: int, *, restricted: bool = False) -> list[Change]:

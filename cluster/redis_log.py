@@ -71,6 +71,10 @@ end
 logged()
 return num
 """
+_DROP = f"""{PREFIX}
+redis.call('ZREM', PREFIX .. 'dead:order', ARGV[1])
+return redis.call('HDEL', PREFIX .. 'dead', ARGV[1])
+"""
 
 
 class RedisLog:
@@ -84,6 +88,7 @@ class RedisLog:
         self._trim = client.register_script(_TRIM)
         self._lag = client.register_script(_LAG)
         self._bury = client.register_script(_BURY)
+        self._drop = client.register_script(_DROP)
         self._replay = client.register_script(_REPLAY)
 
     def num_partitions(self) -> int:
@@ -170,6 +175,11 @@ class RedisLog:
             for partition, offsets in parts.items():
                 num += self._replay(keys=[log_key(partition)], args=[self.num_partitions(), *offsets])
         return num
+
+    def drop(self, letters: Sequence[DeadLetter]) -> int:
+        """Remove dead letters for good, each in one step."""
+        with store_errors():
+            return sum(self._drop(keys=[log_key(x.partition)], args=[x.offset]) for x in letters)
 
 
 def _letter(partition: int, offset: bytes, value: bytes) -> DeadLetter:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cluster.online_store import HISTORY_LIMIT
 from cluster.store_codec import FIRST_NEGATIVE_CODE
+from models.privacy import ANONYMOUS_ID
 
 HISTORY_LIFE_S = 180 * 86_400
 """How long the keys of a user outlive the last write to them."""
@@ -49,6 +50,11 @@ end
 _USERS = f"""
 local LIMIT, LIFE = {HISTORY_LIMIT}, {HISTORY_LIFE_S}
 local FIRST_NEGATIVE = {FIRST_NEGATIVE_CODE}
+
+-- Of whom nothing is remembered: nobody in particular, and who refused personalization.
+local function is_nobody(user)
+  return user == '{ANONYMOUS_ID}' or redis.call('ZSCORE', PREFIX .. 'refused', user) ~= false
+end
 
 local function time_of(entry)
   return (struct.unpack('>I8', entry, 3))
@@ -124,8 +130,10 @@ for i = 3, #ARGV, 6 do
   local id, user, country, entry, kind, body = unpack(ARGV, i, i + 5)
   if redis.call('SET', PREFIX .. 'seen:' .. id, '', 'NX', 'PX', window_ms) then
     log(kind, body)
-    remember(user, {{entry}})
-    profile(user, country)
+    if not is_nobody(user) then
+      remember(user, {{entry}})
+      profile(user, country)
+    end
     taken[#taken + 1] = 1
   else
     taken[#taken + 1] = 0
@@ -149,22 +157,28 @@ while i <= #ARGV do
   local first = i + 4 + described
   local entries = {{}}
   for j = first, first + count - 1 do entries[#entries + 1] = ARGV[j] end
-  describe(user, i + 4, first - 1)
-  remember(user, entries)
-  profile(user, country)
+  if not is_nobody(user) then
+    describe(user, i + 4, first - 1)
+    remember(user, entries)
+    profile(user, country)
+  end
   i = first + count
 end
 """
 
+# Subjects follow the users where the caller knows that there are tombstones; their number is answered first.
 USERS = f"""{PREFIX}
+local num_users, tombstones = tonumber(ARGV[1]), PREFIX .. 'tombstones'
 local answer = {{}}
-for i, user in ipairs(ARGV) do
+for i = 1, num_users do
+  local user, subject = ARGV[1 + i], ARGV[1 + num_users + i]
   local positive = redis.call('LRANGE', PREFIX .. 'history:' .. user, 0, -1)
   local negative = redis.call('LRANGE', PREFIX .. 'negatives:' .. user, 0, -1)
-  answer[4 * i - 3] = table.concat(positive)
-  answer[4 * i - 2] = table.concat(negative)
-  answer[4 * i - 1] = redis.call('GET', PREFIX .. 'country:' .. user)
-  answer[4 * i] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
+  answer[5 * i - 4] = table.concat(positive)
+  answer[5 * i - 3] = table.concat(negative)
+  answer[5 * i - 2] = redis.call('GET', PREFIX .. 'country:' .. user)
+  answer[5 * i - 1] = redis.call('HGETALL', PREFIX .. 'attributes:' .. user)
+  answer[5 * i] = subject and redis.call('ZSCORE', tombstones, subject) or false
 end
-return answer
+return {{redis.call('ZCARD', tombstones), answer}}
 """

@@ -16,7 +16,8 @@ touches one partition.
     attributes:<user id> hash of the user's attributes. Keys of a user live HISTORY_LIFE_S after the last write to them
 
 `cluster/redis_catalogue.py` has the keys of the catalogue, all of them in partition 0; `cluster/redis_log.py`,
-`redis_leases.py` and `redis_tallies.py` those of the log's readers. Each append is one Lua script a partition.
+`redis_leases.py` and `redis_tallies.py` those of the log's readers, `redis_erasure.py` those of privacy. Each append is
+one Lua script a partition.
 
 Run Redis with `appendonly yes` (an acknowledgement is as durable as its `appendfsync`) and `maxmemory-policy
 noeviction` (the log must not be evicted): `weaknesses` says what is lost otherwise.
@@ -32,10 +33,12 @@ from typing import Any
 
 from cluster.event_log import partition_of
 from cluster.online_store import SEEN_WINDOW_S, Fetched, OnlineUser
+from cluster.privacy_store import anonymous
 from cluster.profile_state import with_profile
 from cluster.redis_catalogue import ITEM_VERSION, RedisCatalogue, profile_key
 from cluster.redis_connection import connect, log_key, store_errors
 from cluster.redis_durability import weaknesses
+from cluster.redis_erasure import RedisPrivacy
 from cluster.redis_leases import RedisLeases
 from cluster.redis_log import RedisLog
 from cluster.redis_scripts import APPEND, APPEND_OTHER, BIND, USERS, WARM
@@ -71,6 +74,7 @@ class RedisStore:
         self._users = self._redis.register_script(USERS)
         self.log = RedisLog(self._redis, num_partitions)
         self.catalogue = RedisCatalogue(self._redis, self._partition)
+        self.privacy = RedisPrivacy(self._redis, self.log.num_partitions)
         self.leases = RedisLeases(self._redis, self.log.num_partitions)
         self.tallies = RedisTallies(self._redis, self.log.num_partitions)
 
@@ -82,6 +86,7 @@ class RedisStore:
         calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions(), self._window_ms])
         at: dict[int, list[int]] = defaultdict(list)
         keys = [seen_key(event.interaction_id) for event in events]
+        events = anonymous(events, self.privacy.refused_among([event.user_id for event in events]))
         homes = [self._partition(event.user_id) for event in events]
         for i, bound in enumerate(self._bound(keys, homes)):
             event, partition = events[i], homes[i]
@@ -119,27 +124,37 @@ class RedisStore:
         A script joins each history into one string: 200 answers of 20 bytes would cost the client more to
         parse than they cost the server to join.
         """
-        calls: dict[int, list[str]] = defaultdict(list)
+        parts: dict[int, list[str]] = defaultdict(list)
         for user_id in dict.fromkeys(user_ids):
-            calls[self._partition(user_id)].append(user_id)
-        ordered = [user_id for part in calls.values() for user_id in part]
+            parts[self._partition(user_id)].append(user_id)
+        found, version, has_tombstones = self._fetched(parts)
+        if has_tombstones and self.privacy.meet_tombstones():
+            found, version, _ = self._fetched(parts)
+        return Fetched([found[user_id] for user_id in user_ids], version)
+
+    def _fetched(self, parts: Mapping[int, Sequence[str]]) -> tuple[dict[str, OnlineUser], int, bool]:
+        """Users of partitions, the version of the items, and whether somebody was erased."""
+        ordered = [user_id for part in parts.values() for user_id in part]
         with store_errors(), self._redis.pipeline(transaction=False) as pipe:
             pipe.get(ITEM_VERSION)
             for user_id in ordered:
                 pipe.hget(profile_key(user_id), "state")
-            for partition, part in calls.items():
-                self._users(keys=[log_key(partition)], args=part, client=pipe)
+            for partition, part in parts.items():
+                args = [len(part), *part, *self.privacy.subjects(part)]
+                self._users(keys=[log_key(partition)], args=args, client=pipe)
             version, *answers = pipe.execute()
-        joined = [value for answer in answers[len(ordered) :] for value in answer]
-        states = zip(joined[::4], joined[1::4], joined[2::4], joined[3::4], strict=True)
+        joined = [value for _, answer in answers[len(ordered) :] for value in answer]
+        states = zip(*(joined[at::5] for at in range(5)), strict=True)
         found = {
             user_id: with_profile(_user(*state), profile)
             for user_id, profile, state in zip(ordered, answers, states, strict=False)
         }
-        return Fetched([found[user_id] for user_id in user_ids], int(version or 0))
+        return found, int(version or 0), any(num for num, _ in answers[len(ordered) :])
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
+        erased = self.privacy.erased_among(list(users))
+        users = {user_id: user for user_id, user in users.items() if user_id not in erased}
         with store_errors(), self._redis.pipeline(transaction=False) as pipe:
             for user_id in users:
                 pipe.exists(profile_key(user_id))
@@ -185,7 +200,7 @@ class RedisStore:
 
     def _append_entries(self, entries: Sequence[Exposure | Rejected]) -> None:
         calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions()])
-        for entry in entries:
+        for entry in anonymous(entries, self.privacy.refused_among([entry.user_id for entry in entries])):
             calls[self._partition(entry.user_id)] += encode(entry)
         self._call(self._append_other, calls)
 
@@ -240,8 +255,15 @@ def _history(positive: bytes, negative: bytes) -> tuple[HistoryEvent, ...]:
     return tuple(events)
 
 
-def _user(positive: bytes, negative: bytes, country: bytes | None, pairs: Sequence[bytes]) -> OnlineUser:
-    return OnlineUser(_history(positive, negative), country.decode() if country else None, _attributes(pairs))
+def _user(
+    positive: bytes, negative: bytes, country: bytes | None, pairs: Sequence[bytes], tombstone: bytes | None
+) -> OnlineUser:
+    return OnlineUser(
+        _history(positive, negative),
+        country.decode() if country else None,
+        _attributes(pairs),
+        erased=tombstone is not None,
+    )
 
 
 def _attributes(pairs: Sequence[bytes]) -> dict[str, str]:

@@ -43,6 +43,8 @@ _ADD = f"""{PREFIX}
 local given = cjson.decode(ARGV[1])
 if redis.call('GET', PREFIX .. 'lease:{Job.TRENDING}') ~= given.lease then return 0 end
 if (redis.call('HGET', PREFIX .. 'positions', '{Job.TRENDING}') or '0') ~= given.after then return 0 end
+local tombstone = redis.call('ZRANGE', PREFIX .. 'tombstones', -1, -1, 'WITHSCORES')[2]
+if tombstone and tonumber(tombstone) > tonumber(given.erased_through) then return 0 end
 
 local function count(kind, all)
   for id, counts in pairs(all) do
@@ -106,6 +108,7 @@ class RedisTallies:
             "users": tally.users,
             "lists": tally.lists,
             "surfaces": tally.surfaces,
+            "erased_through": str(tally.erased_through),
         }
         with store_errors():
             body = orjson.dumps(given)

@@ -73,6 +73,16 @@ class Registry:
             raise NotFoundError(f"no version {version!r} in {self.uri}. Newest: {known}. See: shoal models")
         return Manifest.from_json(data)
 
+    def folder(self, version: str) -> Folder:
+        """Where a bundle lies."""
+        return self._bundles.child(version)
+
+    def reseal(self, manifest: Manifest) -> None:
+        """Put a manifest in the place of the one of its version; who holds a copy of the old bundle fetches it anew."""
+        self._bundles.child(manifest.version).write(MANIFEST, manifest.to_json())
+        if not is_local(self.uri):
+            shutil.rmtree(self._cache / manifest.version, ignore_errors=True)
+
     def fetch(self, version: str) -> Path:
         """A local folder holding the verified bundle (downloaded once for a remote registry)."""
         manifest = self.manifest(version)
@@ -135,6 +145,10 @@ class Registry:
 
     def _download(self, manifest: Manifest) -> Path:
         target = self._cache / manifest.version
+        if target.exists() and (target / MANIFEST).read_bytes() != manifest.to_json():  # it was sealed anew since
+            stale = self._cache / f".{manifest.version}.{uuid.uuid4().hex}"
+            target.rename(stale)
+            shutil.rmtree(stale)
         if not target.exists():
             aside = self._cache / f".{manifest.version}.{uuid.uuid4().hex}"
             for name in manifest.files:

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     lake: str = Field("", description="Delta lake: a folder or s3://bucket/prefix. Default: HOME/lake.")
     registry: str = Field("", description="Bundle registry: a folder or s3://. Default: HOME/registry.")
     runs: str = Field("", description="Training runs and checkpoints: a folder or s3://. Default: HOME/runs.")
+    receipts: str = Field("", description="Receipts of erasures: a folder or s3://. Default: HOME/receipts.")
     store: SecretStr = Field(
         SecretStr(""), description="Online store: sqlite:///path or redis://host:6379/0. Default: HOME/online.db."
     )
@@ -43,6 +44,10 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port the HTTP server listens on.")
     api_keys: SecretStr = Field(
         SecretStr(""), description="Comma-separated API keys that may do everything. Better: keys_file."
+    )
+    privacy_key: SecretStr = Field(
+        SecretStr(""),
+        description="Master key of privacy, 64 hex digits. Default: the file HOME/privacy.key, made on use.",
     )
     keys_file: Path | None = Field(
         None, description="Hashed API keys, made by shoal keys. Default: HOME/keys.json, when it is there."
@@ -118,6 +123,11 @@ class Settings(BaseSettings):
     def runs_uri(self) -> str:
         """Root of the training runs."""
         return self._place(self.runs, "runs")
+
+    @cached_property
+    def receipts_uri(self) -> str:
+        """Where the receipts of erasures go."""
+        return self._place(self.receipts, "receipts")
 
     @cached_property
     def store_url(self) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 
 from cluster.catalogue_store import Change, Document, Edit, Outcome
+from cluster.profile_state import refuses
 from cluster.sqlite_file import Database, SqliteFile
 from models.catalogue_entries import Kind
 
@@ -33,9 +34,15 @@ _CHANGES = "SELECT id, change, state FROM catalogue WHERE kind = ? AND change > 
 _HORIZON = """
 SELECT change FROM catalogue WHERE kind = ? AND change IS NOT NULL ORDER BY change DESC LIMIT 1 OFFSET ?
 """
+_OF_USER = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
 _FORGET_PROFILE = (
-    "DELETE FROM attributes WHERE user_key = (SELECT user_key FROM users WHERE user_id = ?)",
+    f"DELETE FROM attributes WHERE {_OF_USER}",
     "UPDATE users SET country = NULL WHERE user_id = ?",
+)
+_REFUSE = (
+    "INSERT OR IGNORE INTO refused VALUES (?)",
+    f"DELETE FROM history WHERE {_OF_USER}",
+    f"DELETE FROM attributes WHERE {_OF_USER}",
 )
 
 
@@ -104,7 +111,16 @@ def _write(db: Database, kind: Kind, edit: Edit) -> Outcome | None:
     db.execute(_KEEP, (kind.value, edit.id, version, change, edit.restricted, edit.state, edit.body))
     if change is not None:
         db.execute("INSERT OR REPLACE INTO catalogue_version VALUES (?, ?)", (kind.value, version))
-    if kind is Kind.USER and edit.body is None:
-        for statement in _FORGET_PROFILE:
-            db.execute(statement, (edit.id,))
+    if kind is Kind.USER:
+        _follow(db, edit)
     return Outcome(version, body is not None, changed=True)
+
+
+def _follow(db: Database, edit: Edit) -> None:
+    """What else the store keeps of a user, as the profile has it: nothing of a deleted one but events, and of who
+    refuses personalization the country alone.
+    """
+    refused = refuses(edit.state)
+    statements = _REFUSE if refused else ("DELETE FROM refused WHERE user_id = ?",)
+    for statement in (*statements, *(_FORGET_PROFILE if edit.body is None else ())):
+        db.execute(statement, (edit.id,))

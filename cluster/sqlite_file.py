@@ -61,6 +61,18 @@ class SqliteFile:
                     db.execute("ROLLBACK")
                 raise
 
+    @property
+    def path(self) -> str:
+        """Where the file lies."""
+        return self._path
+
+    @contextmanager
+    def alone(self) -> Iterator[Database]:
+        """The writing connection outside of a transaction, for what SQLite does to the file as a whole."""
+        self._check_fork()
+        with _store_errors(self._path), self._writer as db:
+            yield db
+
     def close(self) -> None:
         """Close both connections; the next use opens them again."""
         self._check_fork()
@@ -96,6 +108,8 @@ class SqliteFile:
     def _prepare(self, db: Database) -> None:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten: an erased user must not be found in free pages.
+        db.execute("PRAGMA secure_delete = ON")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

@@ -2,7 +2,8 @@
 
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
 survive a power cut. FULL costs one fsync a commit, some 0.2 ms against 0.02 ms without, so append in batches.
-`cluster/sqlite_schema.py` has the tables, `cluster/sqlite_catalogue.py` those of the catalogue.
+`cluster/sqlite_schema.py` has the tables, `cluster/sqlite_catalogue.py` those of the catalogue,
+`cluster/sqlite_erasure.py` those of privacy.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import TypeVar
 
 from cluster.event_log import Entry, partition_of
 from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, Fetched, OnlineUser
+from cluster.privacy_store import anonymous
 from cluster.profile_state import with_profile
 from cluster.settings import NUM_PARTITIONS
 from cluster.sqlite_catalogue import CATALOGUE_SCHEMA, SqliteCatalogue, newest_version, profile_states
+from cluster.sqlite_erasure import PRIVACY_SCHEMA, SqlitePrivacy, refused_among
 from cluster.sqlite_file import Database, SqliteFile
 from cluster.sqlite_leases import SqliteLeases
 from cluster.sqlite_log import SqliteLog, next_offset
@@ -26,6 +29,7 @@ from cluster.trending import Trend
 from models.catalogue_entries import Kind
 from models.events import Interaction
 from models.exposures import Exposure
+from models.privacy import ANONYMOUS_ID
 from models.quarantine import Rejected
 from models.user_state import HistoryEvent
 
@@ -71,8 +75,9 @@ class SqliteStore:
 
     def __init__(self, path: str, seen_window_s: float = SEEN_WINDOW_S, num_partitions: int = NUM_PARTITIONS) -> None:
         self._args = (path, seen_window_s, num_partitions)
-        self._file = SqliteFile(path, CATALOGUE_SCHEMA + SCHEMA, MIGRATIONS)
+        self._file = SqliteFile(path, CATALOGUE_SCHEMA + PRIVACY_SCHEMA + SCHEMA, MIGRATIONS)
         self.catalogue = SqliteCatalogue(self._file)
+        self.privacy = SqlitePrivacy(self._file)
         self._window_us = round(seen_window_s * 1_000_000)
         self.log = SqliteLog(self._file, num_partitions)
         self.leases = SqliteLeases(self._file)
@@ -86,8 +91,10 @@ class SqliteStore:
         if not events:
             return []
         keys = [seen_key(event.interaction_id) for event in events]
-        entries = self._entries(events)
+        self.log.num_partitions()  # settled in a transaction of its own
         with self._write() as db:
+            events = anonymous(events, refused_among(db, [event.user_id for event in events]))
+            entries = self._entries(events)
             offset = next_offset(db, len(events))
             oldest = offset - self._window_us
             db.execute(_FORGET, (oldest, 2 * len(events)))
@@ -99,9 +106,10 @@ class SqliteStore:
             new = [i for i, is_new in enumerate(taken) if is_new]
             _log(db, ((offset + i, entries[i]) for i in new))
             db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", ((offset + i, keys[i]) for i in new))
-            rows = [_row(events[i].user_id, events[i]) for i in new]
-            _remember(db, {(events[i].user_id, events[i].country): None for i in new}, rows)
-            _bound(db, [row for i, row in zip(new, rows, strict=True) if (offset + i) % _BOUND_EVERY == 0])
+            named = [i for i in new if events[i].user_id != ANONYMOUS_ID]
+            rows = [_row(events[i].user_id, events[i]) for i in named]
+            _remember(db, {(events[i].user_id, events[i].country): None for i in named}, rows)
+            _bound(db, [row for i, row in zip(named, rows, strict=True) if (offset + i) % _BOUND_EVERY == 0])
         return taken
 
     def append_exposures(self, exposures: Sequence[Exposure]) -> None:
@@ -117,11 +125,12 @@ class SqliteStore:
         return self.fetch(user_ids).users
 
     def fetch(self, user_ids: Sequence[str]) -> Fetched:
-        """State of each user in order and the version of the items; four queries for the whole batch."""
+        """State of each user in order and the version of the items; a few queries for the whole batch."""
         histories: dict[str, list[HistoryEvent]] = {}
         countries: dict[str, str | None] = {}
         attributes: dict[str, dict[str, str]] = {}
         profiles: dict[str, bytes] = {}
+        erased: set[str] = set()
         with self._file.read() as db:
             version = newest_version(db, Kind.ITEM)
             for part in _parts(list(dict.fromkeys(user_ids))):
@@ -133,9 +142,11 @@ class SqliteStore:
                 for user_id, name, value in db.execute(_FETCH_ATTRIBUTES.format(_marks(part)), part):
                     attributes.setdefault(user_id, {})[name] = value
                 profiles |= profile_states(db, part)
+                erased |= self.privacy.erased_among(db, part)
         users = (
             with_profile(
-                OnlineUser(_newest(histories.get(u, [])), countries.get(u), attributes.get(u, {})), profiles.get(u)
+                OnlineUser(_newest(histories.get(u, [])), countries.get(u), attributes.get(u, {}), erased=u in erased),
+                profiles.get(u),
             )
             for u in user_ids
         )
@@ -143,8 +154,11 @@ class SqliteStore:
 
     def warm(self, users: Mapping[str, OnlineUser]) -> None:
         """Merge histories and profiles from the lake under what is already there."""
-        rows = [_row(user_id, event) for user_id, user in users.items() for event in user.history]
         with self._write() as db:
+            gone = {user_id for part in _parts(list(users)) for user_id in self.privacy.erased_among(db, part)}
+            gone |= refused_among(db, list(users))
+            users = {user_id: user for user_id, user in users.items() if user_id not in gone}
+            rows = [_row(user_id, event) for user_id, user in users.items() for event in user.history]
             known = {user_id for part in _parts(list(users)) for user_id in profile_states(db, part)}
             new = {user_id: user for user_id, user in users.items() if user_id not in known}
             described = [(user_id, *pair) for user_id, user in new.items() for pair in user.attributes.items()]
@@ -190,8 +204,9 @@ class SqliteStore:
     def _append_entries(self, entries: Sequence[Exposure | Rejected]) -> None:
         if not entries:
             return
-        encoded = self._entries(entries)
+        self.log.num_partitions()  # settled in a transaction of its own
         with self._write() as db:
+            encoded = self._entries(anonymous(entries, refused_among(db, [entry.user_id for entry in entries])))
             _log(db, enumerate(encoded, next_offset(db, len(encoded))))
 
     def _entries(self, events: Sequence[Entry]) -> list[_Entry]:

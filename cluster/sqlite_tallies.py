@@ -8,6 +8,7 @@ from typing import Any
 
 from cluster.event_log import Job
 from cluster.leases import Lease
+from cluster.sqlite_erasure import newest_tombstone
 from cluster.sqlite_file import Database, SqliteFile
 from cluster.sqlite_leases import is_held
 from cluster.sqlite_log import position
@@ -55,6 +56,8 @@ class SqliteTallies:
         """Count, and move the position, in one transaction that checks the lease."""
         with self._file.write() as db:
             if not is_held(db, lease) or position(db, Job.TRENDING, lease.partition) != after:
+                return False
+            if newest_tombstone(db) > tally.erased_through:
                 return False
             _count(db, tally)
             _move(db, tally)

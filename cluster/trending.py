@@ -60,6 +60,8 @@ class Tally:
     lists: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     surfaces: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """Of each recommendation that was shown: offset of the exposure, surface."""
+    erased_through: int = 0
+    """The newest tombstone that was known when the entries were read: those of erased users are not counted."""
 
 
 class Tallies(Protocol):
@@ -68,7 +70,8 @@ class Tallies(Protocol):
     def add(self, lease: Lease, after: int, through: int, tally: Tally) -> bool:
         """Count, and move the position from `after` to `through`, in one step.
 
-        False, and nothing is done, when the lease is lost or the position is not `after`.
+        False, and nothing is done, when the lease is lost, the position is not `after`, or a user was erased since the
+        entries were read.
         """
 
     def surfaces(self, partition: int, recommendation_ids: Sequence[str]) -> dict[str, str]:
@@ -84,7 +87,7 @@ class Tallies(Protocol):
         """Counters of each user in order, by name, those at 0 left out."""
 
 
-def tally(entries: Iterable[Logged], surfaces: Mapping[str, str], half_life_s: float) -> Tally:
+def tally(entries: Iterable[Logged], surfaces: Mapping[str, str], half_life_s: float, erased_through: int = 0) -> Tally:
     """Add up entries. `surfaces`: what is known of recommendations whose exposures are not among the entries."""
     items: dict[str, Counter[str]] = defaultdict(Counter)
     users: dict[str, Counter[str]] = defaultdict(Counter)
@@ -111,7 +114,7 @@ def tally(entries: Iterable[Logged], surfaces: Mapping[str, str], half_life_s: f
                 for name in _lists(entry.country, surface):
                     before = lists[name].get(entry.item_id)
                     lists[name][entry.item_id] = add_moments(before, moment, half_life_s)
-    return Tally(half_life_s, items, users, lists, shown)
+    return Tally(half_life_s, items, users, lists, shown, erased_through)
 
 
 def add_moments(one: float | None, other: float, half_life_s: float) -> float:

@@ -30,7 +30,10 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Everything known of a bundle. `metrics` maps a model name to its metrics: the candidate beside popularity."""
+    """Everything known of a bundle. `metrics` maps a model name to its metrics: the candidate beside popularity.
+
+    `erasures`: when how many users were taken out of it, which changed its files and their hashes.
+    """
 
     version: str
     created_at: str
@@ -40,6 +43,7 @@ class Manifest:
     feature_digest: str
     metrics: dict[str, dict[str, float]]
     files: dict[str, FileEntry] = field(default_factory=dict)
+    erasures: list[dict[str, Any]] = field(default_factory=list)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:

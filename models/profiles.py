@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from models.events import MAX_ID_BYTES
+from models.privacy import is_email, is_email_name
 
 MAX_ATTRIBUTES = 16
 """Of one user, in order of name."""
@@ -16,8 +17,9 @@ MAX_ATTRIBUTES = 16
 def parse_attributes(text: str | None) -> dict[str, str]:
     """The attributes of a JSON object in order of name; numbers and truth values as their JSON.
 
-    Left out: nulls, lists, objects, what is no Unicode text, and what is longer than `MAX_ID_BYTES`, which is prose and
-    no category. What is no JSON object has none.
+    Left out: nulls, lists, objects, what is no Unicode text, what is longer than `MAX_ID_BYTES`, which is prose and
+    no category, and e-mail addresses under whatever name: no bucket of a hash may stand for one. What is no JSON object
+    has none.
     """
     try:
         given = json.loads(text) if text else {}
@@ -31,6 +33,7 @@ def parse_attributes(text: str | None) -> dict[str, str]:
         if value is not None and not isinstance(value, list | dict)
     }
     kept = [(name, value) for name, value in flat.items() if _is_short(name) and _is_short(value)]
+    kept = [(name, value) for name, value in kept if not is_email_name(name) and not is_email(value)]
     return dict(kept[:MAX_ATTRIBUTES])
 
 

@@ -21,9 +21,8 @@ from models.nets.ranker_net import RANKER, RankerNet
 from models.popularity import Popularity
 from models.retrievers.loading import feature_spec, load_retriever
 from models.user_state import UserState
-from models.vocabulary import Rows, Vocabulary
+from models.vocabulary import USERS_FILE, Rows, Vocabulary
 
-USERS_FILE = "users.parquet"
 NUM_CANDIDATES = 200
 """How many items retrieval hands to the ranker: in evaluation, in batch answers and in serving alike."""
 

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
+USERS_FILE = "users.parquet"
+"""The vocabulary of users on disk: its column `user_id`, in row order."""
 
 
 class Vocabulary:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run
+from cluster.console import add_places, parser, run, say
 from cluster.lake import Lake
 from cluster.online_store import open_store
+from cluster.privacy_keys import load_keys
 from cluster.registry import Registry
 from cluster.settings import Settings
+from cluster.storage import Folder
 from pipelines.quality.thresholds import with_limits
 from pipelines.recipes import load_recipe
 from pipelines.session import data_session
@@ -37,16 +39,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _retrain(args: argparse.Namespace) -> int:
+    from pipelines.privacy.forgetting import Places, finish_pending
     from pipelines.publication.conclusion import conclusion
     from pipelines.retraining.retraining import retrain
 
     retrieval = load_recipe(args.recipe, args.set)
     ranker = None if args.ranker == "none" else load_recipe(args.ranker)
     thresholds = None if args.skip_data_checks else with_limits(args.fail_on)
-    store = open_store(Settings().store_url)
+    settings = Settings()
+    store, lake, registry = open_store(settings.store_url), Lake(args.lake), Registry(args.registry)
     with data_session():
+        places = Places(store, lake, registry, args.runs, Folder(settings.receipts_uri), load_keys(settings))
+        for erased in finish_pending(places):  # nobody is learned from who asked to be forgotten
+            say(f"erased {len(erased.receipt.subjects):,} users: {erased.uri}")
         done = retrain(
-            Lake(args.lake), store, Registry(args.registry), args.runs, retrieval=retrieval, ranker=ranker,
+            lake, store, registry, args.runs, retrieval=retrieval, ranker=ranker,
             sources=args.source, thresholds=thresholds,
         )  # fmt: skip
     print(conclusion(done))

@@ -34,13 +34,6 @@ class DeletedItem(BaseModel):
     deleted: Literal[True] = True
 
 
-class DeletedUser(BaseModel):
-    """The profile is gone; events are not."""
-
-    user_id: str
-    deleted: Literal[True] = True
-
-
 class EntryVerdict(BaseModel):
     """What became of one entry of a batch."""
 

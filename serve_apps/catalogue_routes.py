@@ -21,7 +21,6 @@ from models.errors import InputError, NotFoundError, StoreError
 from serve_apps.api import MAX_BATCH, Id
 from serve_apps.catalogue_api import (
     DeletedItem,
-    DeletedUser,
     EntriesResponse,
     EntryVerdict,
     ItemResponse,
@@ -33,10 +32,7 @@ from serve_apps.catalogue_api import (
 from serve_apps.http_errors import ERRORS, HttpError
 
 _T = TypeVar("_T")
-_RESPONSES: dict[Kind, tuple[type[BaseModel], type[BaseModel]]] = {
-    Kind.ITEM: (ItemResponse, DeletedItem),
-    Kind.USER: (UserResponse, DeletedUser),
-}
+_RESPONSES: dict[Kind, type[BaseModel]] = {Kind.ITEM: ItemResponse, Kind.USER: UserResponse}
 
 
 def catalogue_routes(store: CatalogueStore) -> APIRouter:
@@ -60,7 +56,7 @@ EntryId = Annotated[Id, Path(alias="id")]
 
 
 def _add_one(routes: APIRouter, store: CatalogueStore, kind: Kind) -> None:
-    whole, gone = _RESPONSES[kind]
+    whole = _RESPONSES[kind]
     path = f"/api/{kind}s/{{id:path}}"  # an id may hold a slash
 
     @routes.get(path, response_model=whole, name=f"get_{kind}")
@@ -78,11 +74,13 @@ def _add_one(routes: APIRouter, store: CatalogueStore, kind: Kind) -> None:
         """Merge a patch into it (RFC 7396): null removes a field. The same patch again changes nothing."""
         return _shown(kind, await _run(kind, lambda: catalogue.patch(store, kind, id_, body)))
 
-    @routes.delete(path, response_model=gone, name=f"delete_{kind}")
-    async def delete(id_: EntryId) -> dict[str, Any]:
-        """Take it out, known here or not: a model may know an item that was never put. Again is no error."""
-        await _run(kind, lambda: catalogue.delete(store, kind, [id_]))
-        return {kind.key: id_}
+    if kind is Kind.ITEM:  # a user is erased: `serve_apps/privacy_routes.py`
+
+        @routes.delete(path, response_model=DeletedItem, name="delete_item")
+        async def delete(id_: EntryId) -> dict[str, Any]:
+            """Take it out, known here or not: a model may know an item that was never put. Again is no error."""
+            await _run(kind, lambda: catalogue.delete(store, kind, [id_]))
+            return {kind.key: id_}
 
 
 def _add_many(routes: APIRouter, store: CatalogueStore, kind: Kind) -> None:

@@ -17,6 +17,7 @@ from serve_apps.door import Door
 from serve_apps.door_options import DoorOptions
 from serve_apps.http_errors import ERRORS, HttpError, install_error_handlers
 from serve_apps.messages import HomeQuery, SimilarQuery
+from serve_apps.privacy_routes import privacy_routes
 from serve_apps.writes import write_routes
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,9 @@ def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
     install_error_handlers(app)
     app.include_router(_read_routes(chain))
     app.include_router(write_routes(store, door.event_times))
+    app.include_router(
+        privacy_routes(store)
+    )  # before the catalogue: `{id:path}` of a user would take `/data` for its own
     app.include_router(catalogue_routes(store.catalogue))
     app.include_router(_health_routes(chain, store))
     return app

@@ -2,6 +2,7 @@
 
 The rungs below the full chain, named in an answer's `fallback`:
 
+    personalization_off          the user refused it: popular items of their country answer, for all alike
     unknown_user, unknown_item   nothing is known of the user or item: popular items answer
     all_seen                     nothing is left that the user has not seen: popular items answer
     without_ranking              ranking failed: retrieval's order answers
@@ -29,6 +30,7 @@ from models.candidates import Candidates
 from models.errors import StoreError
 from models.experiments import Experiment, Variant
 from models.features import UserBatch
+from models.privacy import ERASED_ID
 from models.recommender import NUM_CANDIDATES, Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
@@ -104,7 +106,7 @@ class Router:
         answers: dict[int, Answer] = {}
         home: dict[str, list[_Task]] = {}
         similar: list[_Task] = []
-        for at, (query, user) in enumerate(zip(queries, users, strict=True)):
+        for at, (query, (user, refused)) in enumerate(zip(queries, users, strict=True)):
             if isinstance(query, SimilarQuery):
                 task = _Task(at, query, user, Variant(SIMILAR_VARIANT, 1.0))
                 if store_failed and query.user_id:  # what they hid is not known
@@ -113,7 +115,9 @@ class Router:
                     similar.append(task)
                 continue
             task = _Task(at, query, user, self._experiment.assign(query.user_id))
-            if task.variant.source == "popularity" or store_failed:
+            if refused and not store_failed:
+                answers[at] = self._popular(task, "personalization_off")
+            elif task.variant.source == "popularity" or store_failed:
                 answers[at] = self._popular(task, "store_unavailable" if store_failed else None)
             else:
                 home.setdefault(task.variant.version or self._bundles.champion.version, []).append(task)
@@ -123,8 +127,9 @@ class Router:
         self._recorder.record(queries, in_order)
         return [answer.to_json() for answer in in_order]
 
-    async def _users(self, queries: Sequence[Query]) -> tuple[list[UserState], bool]:
-        """State of each question's user, in one fetch; empty states and True when the store cannot answer.
+    async def _users(self, queries: Sequence[Query]) -> tuple[list[tuple[UserState, bool]], bool]:
+        """State of each question's user, and whether they refuse personalization, in one fetch; empty states and True
+        when the store cannot answer.
 
         That fetch also tells whether the catalogue has changed. Only then what changed is fetched, before any answer.
         """
@@ -136,7 +141,8 @@ class Router:
         except (StoreError, TimeoutError) as error:
             _log.error("answering without the store: %r", error)
             found, failed = [OnlineUser()] * len(ids), True
-        return [_state(user, query, now) for user, query in zip(found, queries, strict=True)], failed
+        states = [_state(user, query, now) for user, query in zip(found, queries, strict=True)]
+        return [(state, user.personalization is False) for state, user in zip(states, found, strict=True)], failed
 
     def _fetch(self, user_ids: Sequence[str]) -> list[OnlineUser]:
         fetched = self._store.fetch(user_ids)
@@ -255,4 +261,6 @@ class Router:
 
 def _state(user: OnlineUser, query: Query, now: datetime) -> UserState:
     asked = query.country if isinstance(query, HomeQuery) else None
-    return UserState(query.user_id or "", now, user.history, asked or user.country, user.attributes)
+    # Under an id that nobody has, nothing that a bundle learned of an erased user is found.
+    known_as = ERASED_ID if user.erased else query.user_id or ""
+    return UserState(known_as, now, user.history, asked or user.country, user.attributes)

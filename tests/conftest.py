@@ -27,6 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _privacy_key() -> Iterator[None]:
+    """The key of erasures and sealed texts, so that no test makes one in the home of who runs it."""
+    before = os.environ.setdefault("SHOAL_PRIVACY_KEY", "5a" * 32)
+    yield
+    if os.environ.get("SHOAL_PRIVACY_KEY") == before:
+        del os.environ["SHOAL_PRIVACY_KEY"]
+
+
 @pytest.fixture(scope="session")
 def ray_session(s3_endpoint: str) -> Iterator[None]:
     """The one Ray of the session. Its workers inherit the environment of its start, so the S3 endpoint comes first."""

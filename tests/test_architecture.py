@@ -27,6 +27,7 @@ HOMES = {
     "redis": ("cluster/redis_",),
     "deltalake": ("cluster/lake",),
     "confluent_kafka": ("cluster/kafka_topic.py",),
+    "cryptography": ("cluster/privacy_keys.py", "cluster/emails.py", "cluster/receipts.py"),
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
     "matplotlib": ("pipelines/figure.py",),

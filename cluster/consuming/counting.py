@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+from cluster.consuming.late_entries import without_erased
 from cluster.event_log import Job
 from cluster.leases import Lease
 from cluster.online_store import OnlineStore
@@ -22,7 +23,7 @@ class Counting:
     """Counts partitions of one store."""
 
     def __init__(self, store: OnlineStore, half_life_s: float, batch_size: int = BATCH_SIZE) -> None:
-        self._log, self._tallies = store.log, store.tallies
+        self._store, self._log, self._tallies = store, store.log, store.tallies
         self._half_life_s, self._batch_size = half_life_s, batch_size
 
     def step(self, partition: int, lease: Callable[[], Lease | None]) -> int | None:
@@ -34,10 +35,11 @@ class Counting:
         batch = self._log.read(partition, after, self._batch_size)
         if not batch:
             return None
-        entries = [logged.entry for logged in batch]
+        kept, erased_through = without_erased(self._store, partition, batch)
+        entries = [logged.entry for logged in kept]
         asked = {e.recommendation_id for e in entries if isinstance(e, Interaction) and e.recommendation_id}
         surfaces = self._tallies.surfaces(partition, sorted(asked))
-        counted = tally(batch, surfaces, self._half_life_s)
+        counted = tally(kept, surfaces, self._half_life_s, erased_through)
         held = lease()
         if held is None or not self._tallies.add(held, after, batch[-1].offset, counted):
             return None

@@ -8,7 +8,8 @@ the part is cut. A consumer that was paused and lost its partition cuts its part
 recorded one any more: Delta refuses the commit.
 
 What cannot be decoded, and what the lake refuses, is buried with the reason before anything behind it is moved, so
-that no crash can lose it; the good entries beside it go through.
+that no crash can lose it; the good entries beside it go through. Entries of erased users from before their erasure are
+dropped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from cluster.consuming.late_entries import without_erased
 from cluster.event_log import DeadLetter, Entry, Job, Logged, Undecodable
 from cluster.lake import AppTransaction, Lake
 from cluster.lake_refusals import is_refusal, reason_of
@@ -60,7 +62,7 @@ class LakeSink:
     """Moves partitions of one store into one lake."""
 
     def __init__(self, store: OnlineStore, lake: Lake, batch_size: int = BATCH_SIZE) -> None:
-        self._log, self._lake, self._batch_size = store.log, lake, batch_size
+        self._store, self._log, self._lake, self._batch_size = store, store.log, lake, batch_size
         self._app_id = f"event-sink-{store.identity()}"
         self._applied: dict[tuple[Table, int], int] = {}
         self._floors: dict[Table, int] = {}
@@ -97,9 +99,12 @@ class LakeSink:
             if at not in self._applied:
                 self._applied[at] = self._lake.applied(table, app_id)
             applied = max(self._applied[at], self._floor(table))
-            rows = [e for e in batch if e.offset > applied and isinstance(e.entry, _SOURCES[table])]
-            if not rows:
+            ours = [e for e in batch if e.offset > applied and isinstance(e.entry, _SOURCES[table])]
+            if not ours:
                 return 0
+            # Those of erased users are left out, and the commit is made even when none is left: a commit that began
+            # before the erasure is refused behind it.
+            rows, _ = without_erased(self._store, partition, ours)
             through = batch[-1].offset
             transaction = AppTransaction(app_id, through, after=self._applied[at])
             try:

@@ -7,10 +7,12 @@ from datetime import datetime
 import polars as pl
 
 from models.catalogue import ITEMS, USERS
+from models.privacy import EMAIL
 from models.tables import Table
 from pipelines.ingestion import fields
 from pipelines.ingestion.checking import REASON, RECORD
 from pipelines.ingestion.chunks import COLUMNS, EXTRA, ROW, record
+from pipelines.ingestion.emails import SEALED, bad_email
 from pipelines.ingestion.timestamps import microseconds
 
 _TITLE_YEAR = r"\((\d{4})\)\s*$"
@@ -58,7 +60,7 @@ def check_items(frame: pl.DataFrame, now: datetime, list_separator: str) -> pl.D
 
 
 def check_users(frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Columns of the users table, `ROW`, and for bad rows `REASON` and `RECORD`."""
+    """Columns of the users table (addresses not sealed yet), `ROW`, and for bad rows `REASON` and `RECORD`."""
     raw = _columns(frame, Table.USERS)
     parsed = pl.DataFrame(
         {
@@ -67,12 +69,17 @@ def check_users(frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
             "raw_personalization": fields.text(raw["personalization"]),
         }
     )
+    emails = fields.text(raw[EMAIL])
+    parsed = parsed.with_columns(emails.alias(SEALED), bad_email(emails).alias("bad_email"))
     reason = pl.coalesce(
         fields.bad_id("user_id"),
         fields.too_long("country"),
         fields.not_read("personalization", "neither true nor false"),
+        "bad_email",
     )
-    return _finish(parsed.with_columns(reason.alias(REASON)), frame, now, USERS.names)
+    # A bad row goes to quarantine without its address.
+    shown = frame.drop(EMAIL, strict=False)
+    return _finish(parsed.with_columns(reason.alias(REASON)), shown, now, USERS.names)
 
 
 def merge_items(rows: pl.DataFrame) -> pl.DataFrame:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from models.privacy import EMAIL
 from models.quarantine import MAX_RECORD_CHARS
 from models.tables import Table
+from pipelines.ingestion.emails import with_email_named
 from pipelines.ingestion.layout import Layout
 
 ROW = "_row"
@@ -42,7 +44,7 @@ _ITEM_COLUMNS = (
 COLUMNS: dict[Table, tuple[str, ...]] = {
     Table.INTERACTIONS: _INTERACTION_COLUMNS,
     Table.ITEMS: _ITEM_COLUMNS,
-    Table.USERS: ("user_id", "country", "personalization"),
+    Table.USERS: ("user_id", "country", "personalization", EMAIL),
 }
 """The columns that a source may give, by table."""
 
@@ -73,6 +75,8 @@ def to_columns(raw: pl.DataFrame, table: Table, layout: Layout) -> pl.DataFrame:
     known, flags = COLUMNS[table], layout.flags
     frame = raw.rename({theirs: ours for theirs, ours in layout.renames.items() if theirs in raw.columns})
     frame = frame.drop(layout.ignored & set(frame.columns))
+    if table is Table.USERS:
+        frame = with_email_named(frame)
     if flags:
         named = [pl.when(pl.col(name).cast(pl.String) == "1").then(pl.lit(name)) for name in flags]
         frame = frame.with_columns(pl.concat_list(named).list.drop_nulls().alias("categories")).drop(flags)

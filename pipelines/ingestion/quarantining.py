@@ -17,6 +17,7 @@ from models.tables import Table
 from pipelines.ingestion.checking import REASON, RECORD
 from pipelines.ingestion.chunks import ROW
 from pipelines.ingestion.datasource import SPLIT, conform
+from pipelines.ingestion.emails import masked
 from pipelines.ingestion.loading import append_new
 from pipelines.ingestion.splits import Split
 from pipelines.ingestion.tally import Tally
@@ -43,8 +44,8 @@ def to_quarantine(block: pa.Table, origin: pl.DataFrame, table: Table, now: date
         pl.lit(table.value).alias("table"),
         "source_file",
         (pl.col(ROW) + pl.col("before")).alias("source_row"),
-        pl.col(REASON).alias("reason"),
-        pl.col(RECORD).alias("record"),
+        masked(REASON).alias("reason") if table is Table.USERS else pl.col(REASON).alias("reason"),
+        masked(RECORD).alias("record") if table is Table.USERS else pl.col(RECORD).alias("record"),
         pl.lit(now).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
         SPLIT,
         ROW,

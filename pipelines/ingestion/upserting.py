@@ -11,13 +11,14 @@ from models.tables import TABLES, Table
 from pipelines.ingestion.catalogue_rows import merge_items, merge_users
 from pipelines.ingestion.chunks import ROW
 from pipelines.ingestion.datasource import SPLIT
+from pipelines.ingestion.emails import SEALED, sealed
 
 _ROWS_A_BUCKET = 1_000_000
 """Rows that the driver holds at a time."""
 _BUCKET = "_bucket"
 _STANDING = {
     Table.ITEMS: ["available", "expires_at", "countries", "deleted_at"],
-    Table.USERS: ["personalization", "deleted_at"],
+    Table.USERS: ["personalization", "deleted_at", SEALED],
 }
 """Columns that outlive an ingest which does not give them: what was withdrawn by HTTP stays so."""
 
@@ -40,12 +41,14 @@ def upsert_rows(rows: Dataset, num_rows: int, lake: Lake, table: Table) -> int:
             continue
         ordered = pl.DataFrame(batch).sort(SPLIT, ROW)
         merged = merge_items(ordered) if table is Table.ITEMS else merge_users(ordered)
-        merged = _with_standing(merged, lake, table)
+        if table is Table.USERS:
+            merged = sealed(merged)
+        merged = with_standing(merged, lake, table)
         num_changed += lake.upsert(table, merged.to_arrow())
     return num_changed
 
 
-def _with_standing(rows: pl.DataFrame, lake: Lake, table: Table) -> pl.DataFrame:
+def with_standing(rows: pl.DataFrame, lake: Lake, table: Table) -> pl.DataFrame:
     """The rows, what the lake says of their availability or consent kept where a source does not speak of it."""
     key, names = TABLES[table].key, _STANDING[table]
     keys = rows.select(key)

@@ -16,7 +16,6 @@ from cluster.console import say
 from cluster.ray_session import is_private
 from models.contexts import ContextVocabulary
 from models.errors import ShoalError
-from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.engine.checkpoint_folders import (
     RUN_NAME,
     best_epoch,
@@ -70,7 +69,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
         now = Vocabularies(corpus.items.ids, corpus.users.ids, contexts)
         warm_start = write_warm_start(source, objective, now, recipe.seed, uri)
     loop = LoopConfig(recipe, objective, prepared.held_out, uri, prepared.num_examples, warm_start)
-    _fit(_trainer(loop, stream, uri, callbacks, on_gpus), recipe, corpus, uri)
+    _fit(_trainer(loop, stream, uri, callbacks, on_gpus), recipe, uri)
     best = best_epoch(uri, objective.metric)
     assert best is not None  # a run that reported no checkpoint has failed
     try:
@@ -79,10 +78,10 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
         if not no_room(error):
             raise
         full = DiskFull("the export", best, 0, str(error))
-        raise error_of(full, uri.rpartition("/")[2], recipe.optimizer, best, []) from error
+        raise error_of(full, uri.rpartition("/")[2], recipe.optimizer, best) from error
 
 
-def _fit(trainer: Trainer, recipe: Recipe, corpus: Corpus, uri: str) -> None:
+def _fit(trainer: Trainer, recipe: Recipe, uri: str) -> None:
     """Run the workers to the end; what ends them early is raised as an error that says what to do."""
     drop_broken_snapshot(uri)
     complete_records(uri)
@@ -95,7 +94,7 @@ def _fit(trainer: Trainer, recipe: Recipe, corpus: Corpus, uri: str) -> None:
         stopped = DiskFull("a file of the run", 0, 0, "no space left on device")
     if stopped is not None:
         kept = next(iter(epochs_whole(uri)), 0)
-        raise error_of(stopped, run_id, recipe.optimizer, kept, corpus.users.ids)
+        raise error_of(stopped, run_id, recipe.optimizer, kept)
 
 
 def _on_gpus(recipe: Recipe) -> bool:

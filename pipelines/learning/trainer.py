@@ -9,8 +9,10 @@ from ray.train import UserCallback
 
 from cluster.console import say
 from cluster.lake import Lake
-from cluster.storage import join
-from models.errors import ConfigError
+from cluster.lake_erasure import was_erased
+from cluster.storage import Folder, join
+from cluster.vocabulary_erasure import drop_learned
+from models.errors import ConfigError, ShoalError
 from models.model_config import FitConfig, HybridConfig
 from pipelines.learning.data.corpus import load_corpus
 from pipelines.learning.fitting.task import fit_in_task
@@ -95,6 +97,12 @@ def train(
             fit_in_task(prepared, uri, callbacks)
         else:
             train_net(prepared, uri, callbacks, source)
+    if was_erased(pinned):  # the erasure searched this run before its export was there
+        drop_learned(Folder(uri))
+        raise ShoalError(
+            f"run {run_id} was trained on a lake that an erasure has changed since; what it learned is dropped. "
+            "Train again under a new run id."
+        )
     done = TrainedRun(run_id, uri, read_json(uri, "metrics.json"))
     write_json(uri, FINISHED, {"epochs": len(done.epochs)})
     return done

@@ -19,12 +19,13 @@ from models.user_state import EPOCH
 TABLE_OF: dict[Kind, Table] = {Kind.ITEM: Table.ITEMS, Kind.USER: Table.USERS}
 ITEM_COLUMNS = tuple(name for name in TABLES[Table.ITEMS].schema.names)
 USER_COLUMNS = ("user_id", "country", "attributes", "personalization", "deleted_at")
+_FROM_ELSEWHERE = ("email_encrypted",)
 RESTRICTIONS = ("available", "expires_at", "countries")
 
 
 def rows_of(kind: Kind, documents: Sequence[Document]) -> pa.Table:
-    """The documents as rows of their table; a deleted one has its key and the moment."""
-    schema = TABLES[TABLE_OF[kind]].schema
+    """The documents as rows of their table, without what no document says; a deleted one has its key and the moment."""
+    schema = pa.schema([field for field in TABLES[TABLE_OF[kind]].schema if field.name not in _FROM_ELSEWHERE])
     return pa.Table.from_pylist([_row(kind, kept) for kept in documents], schema=schema)
 
 

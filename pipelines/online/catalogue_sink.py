@@ -54,5 +54,9 @@ def _move(store: OnlineStore, lake: Lake, kind: Kind, ids: Sequence[str], throug
     table = TABLE_OF[kind]
     documents = [kept for kept in store.catalogue.get(kind, ids) if kept is not None]
     lake.upsert(table, rows_of(kind, documents))
+    if kind is Kind.USER:  # who was erased meanwhile must not come back
+        left = store.catalogue.get(kind, [kept.id for kept in documents])
+        gone = [kept.id for kept, now in zip(documents, left, strict=True) if now is None]
+        lake.erase(table, "user_id", gone)
     # No rows: the commit says how far the table is. False, when another sink is further, is as good.
     lake.append(table, TABLES[table].schema.empty_table(), through)

@@ -17,6 +17,7 @@ import pyarrow as pa
 from cluster.lake import Lake
 from cluster.online_store import HISTORY_LIMIT, OnlineStore, OnlineUser
 from models.events import NEGATIVE_TYPES, EventType
+from models.privacy import ANONYMOUS_ID
 from models.profiles import parse_attributes
 from models.tables import Table
 from models.user_state import HistoryEvent
@@ -39,10 +40,10 @@ class WarmProgress:
 def warm(lake: Lake, store: OnlineStore, *, on_batch: Callable[[WarmProgress], None] | None = None) -> int:
     """Fill the store from the lake; the number of interactions read.
 
-    Countries and attributes come from the users table; the country of users that it gives none, from their first
-    interaction with one.
+    Countries and attributes come from the users table, and who refuses personalization into the catalogue; the country
+    of users that it gives none, from their first interaction with one.
     """
-    warm_catalogue(lake, store.catalogue)
+    warm_catalogue(lake, store)
     for batch in lake.batches(Table.USERS, ("user_id", "country", "attributes", "deleted_at")):
         store.warm(_profiles(batch))
     days = lake.rows_by_date(Table.INTERACTIONS)
@@ -84,9 +85,14 @@ def _profiles(batch: pa.RecordBatch) -> Mapping[str, OnlineUser]:
 
 def _histories(rows: pa.Table) -> Mapping[str, OnlineUser]:
     """Newest `HISTORY_LIMIT` events of each sign and first country of every user of the chunk."""
-    frame = pl.DataFrame(rows).with_columns(
-        negative=pl.col("event_type").is_in([str(kind) for kind in NEGATIVE_TYPES]),
-        timestamp_us=pl.col("timestamp").dt.epoch("us").fill_null(0),
+    named = pl.col("user_id") != ANONYMOUS_ID
+    frame = (
+        pl.DataFrame(rows)
+        .filter(named)
+        .with_columns(
+            negative=pl.col("event_type").is_in([str(kind) for kind in NEGATIVE_TYPES]),
+            timestamp_us=pl.col("timestamp").dt.epoch("us").fill_null(0),
+        )
     )
     users = (
         frame.sort("timestamp_us")

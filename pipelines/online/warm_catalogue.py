@@ -14,6 +14,7 @@ from typing import Any
 from cluster import catalogue
 from cluster.catalogue_store import CatalogueStore, Document, Edit
 from cluster.lake import Lake
+from cluster.online_store import OnlineStore
 from models.catalogue_entries import Kind
 from models.item_state import ItemState
 from models.tables import Table
@@ -21,14 +22,19 @@ from models.user_state import EPOCH
 from pipelines.online.catalogue_rows import ITEM_COLUMNS, USER_COLUMNS, item_entry, under, user_entry
 
 
-def warm_catalogue(lake: Lake, store: CatalogueStore) -> int:
-    """Fill the catalogue from the lake; the number of documents written. Again is a no-op."""
+def warm_catalogue(lake: Lake, store: OnlineStore) -> int:
+    """Fill the catalogue from the lake; the number of documents written. Again is a no-op.
+
+    Of users who were erased nothing is taken: the lake may still hold them.
+    """
     num_written = 0
     for batch in lake.batches(Table.ITEMS, ITEM_COLUMNS):
-        num_written += _write(store, Kind.ITEM, batch.to_pylist())
+        num_written += _write(store.catalogue, Kind.ITEM, batch.to_pylist())
     for batch in lake.batches(Table.USERS, USER_COLUMNS):
         said = [row for row in batch.to_pylist() if row["personalization"] is not None and row["deleted_at"] is None]
-        num_written += _write(store, Kind.USER, said)
+        users = store.users([row["user_id"] for row in said])
+        here = [row for row, user in zip(said, users, strict=True) if not user.erased]
+        num_written += _write(store.catalogue, Kind.USER, here)
     return num_written
 
 

@@ -46,6 +46,12 @@ def assemble(retrieval_uri: str, ranker_uri: str | None, folder: Path) -> Assemb
     return Assembled(folder, recipe, config, _read_json(retrieval, "data.json"))
 
 
+def exported(retrieval_uri: str, ranker_uri: str | None) -> Folder:
+    """Where the bundle's retriever and vocabularies come from."""
+    run = Folder(retrieval_uri)
+    return (_before_refit(run) if ranker_uri else run).child("export")
+
+
 def _check_fit(retrieval: Folder, ranker: Folder, config: dict[str, Any]) -> None:
     """A ranker's rows are its run's items, users and features, and its split is what it must not have seen."""
     one, other = config["retrieval"], config["ranker"]

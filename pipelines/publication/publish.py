@@ -11,6 +11,7 @@ from pathlib import Path
 from cluster.console import say
 from cluster.lake import Lake
 from cluster.registry import Registry
+from cluster.vocabulary_erasure import erase_from_registry, erased_meanwhile
 from models.errors import BundleError, NotFoundError
 from models.manifest import Manifest
 from models.recommender import Recommender
@@ -25,7 +26,7 @@ from pipelines.evaluation.protocols import full_ranking, given_candidates, given
 from pipelines.learning.data.corpus import split_of
 from pipelines.learning.data.sequences import sequences
 from pipelines.learning.data.split import TEST, VALIDATION, SplitConfig
-from pipelines.publication.assemble import Assembled, assemble
+from pipelines.publication.assemble import Assembled, assemble, exported
 from pipelines.publication.blend import fit_weight
 from pipelines.publication.gate import Verdict, judge, unjudged
 
@@ -62,6 +63,9 @@ def publish(
             (bundle.folder / EVALUATION_JSON).write_bytes(evaluation.to_json())
             (bundle.folder / EVALUATION_SVG).write_bytes(picture(evaluation))
         version = registry.publish(bundle.folder, _manifest(bundle, evaluation.metrics if evaluation else {}))
+    # An erasure may have passed the registry before the bundle was there, and the run after it was copied.
+    if erased := erased_meanwhile(registry.folder(version), exported(retrieval_uri, ranker_uri)):
+        erase_from_registry(registry, erased)
     verdict = judge(evaluation) if evaluation else unjudged(registry.champion())
     if verdict.passed:
         registry.promote(version)

@@ -182,9 +182,9 @@ class CatalogueSuite:
         other: OnlineStore = self.store_type(address)
         store.append([event(1, country="SE")])
         store.warm({"ann": OnlineUser(attributes={"age": "60", "zip": "1"})})
-        catalogue.put(store.catalogue, Kind.USER, [("ann", user(attributes={"age": 25}, personalization=False))])
+        catalogue.put(store.catalogue, Kind.USER, [("ann", user(attributes={"age": 25}, personalization=True))])
         [ann] = other.users(["ann"])
-        assert (ann.country, ann.attributes, ann.personalization) == ("SE", {"age": "25"}, False)
+        assert (ann.country, ann.attributes, ann.personalization) == ("SE", {"age": "25"}, True)
         assert [e.item_id for e in ann.history] == ["item-1"]
         assert "25" not in repr(ann)
         catalogue.patch(store.catalogue, Kind.USER, "ann", {"country": "NO", "personalization": None})

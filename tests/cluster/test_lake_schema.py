@@ -70,7 +70,7 @@ def test_an_old_table_takes_new_rows_and_keeps_its_own(lake: Lake) -> None:
     lake.compact(Table.EXPOSURES)
     assert len(lake.parts(Table.EXPOSURES)) == 1
     assert contexts(lake) == expected
-    assert lake.erase(Table.EXPOSURES, "recommendation_id", "a") == 1
+    assert lake.erase(Table.EXPOSURES, "recommendation_id", ["a"]) == 1
     read = lake.read(Table.EXPOSURES)
     assert read.schema == TABLES[Table.EXPOSURES].schema
     assert set(read["recommendation_id"].to_pylist()) == {"b", "c", "d", "e"}

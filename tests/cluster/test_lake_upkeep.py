@@ -97,7 +97,7 @@ def test_nothing_is_lost_or_doubled_while_others_write(lake: Lake) -> None:
     def erase() -> None:
         for n in range(batches // 3):
             lake.append(Table.INTERACTIONS, events(f"e{n}", user=f"gone{n}"))
-            assert lake.erase(Table.INTERACTIONS, "user_id", f"gone{n}") == 1
+            assert lake.erase(Table.INTERACTIONS, "user_id", [f"gone{n}"]) == 1
 
     def run(work: Callable[[], None]) -> None:
         try:
@@ -209,8 +209,8 @@ def test_an_erased_user_is_nowhere(local: Lake, user: str) -> None:
     local.append(Table.INTERACTIONS, events("mine as well", day=NEXT, user=user))
     local.append(Table.INTERACTIONS, events("theirs", user="somebody else"))
     local.compact(Table.INTERACTIONS)
-    assert local.erase(Table.INTERACTIONS, "user_id", user) == 3
-    assert local.erase(Table.INTERACTIONS, "user_id", user) == 0
+    assert local.erase(Table.INTERACTIONS, "user_id", [user]) == 3
+    assert local.erase(Table.INTERACTIONS, "user_id", [user]) == 0
     assert ids(local) == ["theirs"]
     wait_a_moment()
     local.vacuum(Table.INTERACTIONS, keep=NOTHING)
@@ -219,11 +219,11 @@ def test_an_erased_user_is_nowhere(local: Lake, user: str) -> None:
 
 
 def test_erasure_on_s3_and_of_what_is_not_there(lake: Lake) -> None:
-    assert lake.erase(Table.INTERACTIONS, "user_id", "u") == 0
+    assert lake.erase(Table.INTERACTIONS, "user_id", ["u"]) == 0
     filled(lake)
     lake.append(Table.INTERACTIONS, events("x", user="o'neill"))
-    assert lake.erase(Table.INTERACTIONS, "no_such_column", "u") == 0
-    assert lake.erase(Table.INTERACTIONS, "user_id", "o'neill") == 1
+    assert lake.erase(Table.INTERACTIONS, "no_such_column", ["u"]) == 0
+    assert lake.erase(Table.INTERACTIONS, "user_id", ["o'neill"]) == 1
     wait_a_moment()
     lake.vacuum(Table.INTERACTIONS, keep=NOTHING)
     assert (len(files(lake)), ids(lake)) == (6, [*"abcdef"])
@@ -296,7 +296,7 @@ def test_a_table_of_an_older_shoal_gets_its_properties(local: Lake) -> None:
     DeltaTable.create(uri, schema, partition_by=["date"])
     filled(local)
     local.append(Table.INTERACTIONS, events("x", user="somebody"))
-    local.erase(Table.INTERACTIONS, "user_id", "somebody")
+    local.erase(Table.INTERACTIONS, "user_id", ["somebody"])
     assert b"somebody" in log(local)  # the least and the greatest id of a file
     local.vacuum(Table.INTERACTIONS, keep=NOTHING)
     assert PROPERTIES.items() <= DeltaTable(uri).metadata().configuration.items()
@@ -316,7 +316,7 @@ def test_arrivals_are_what_was_appended_and_not_what_was_rewritten(lake: Lake) -
         AppTransaction("ingest", 0),
     )
     lake.compact(Table.INTERACTIONS)
-    lake.erase(Table.INTERACTIONS, "item_id", "a")
+    lake.erase(Table.INTERACTIONS, "item_id", ["a"])
     arrived: Counter[date | None] = Counter()
     for arrival in lake.arrivals(Table.INTERACTIONS, datetime.now(NOON.tzinfo) - timedelta(hours=1)):
         arrived[arrival.day] += arrival.num_rows

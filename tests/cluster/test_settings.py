@@ -56,7 +56,7 @@ def test_the_listing_masks_secrets_wherever_they_come_from(
     assert "swordfish" not in shown
     assert "SHOAL_API_KEYS=**********\n" in shown
     assert "Or from a file: SHOAL_STORE_FILE." in shown
-    assert shown.count("Or from a file") == 3
+    assert shown.count("Or from a file") == 4
 
 
 def test_a_keys_file_is_a_list_of_keys_even_an_empty_one(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from models.nets.two_tower import TwoTower
 from models.nets.two_tower_inputs import tower_tables
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
-from models.recommender import USERS_FILE
 from models.retrievers.loading import INDEX_FILE, describe_retriever
 from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 from models.user_state import HistoryEvent, UserState
+from models.vocabulary import USERS_FILE
 
 ITEMS = [f"item-{n}" for n in range(6)]
 USERS = ["ann", "bob"]

@@ -144,6 +144,7 @@ def test_the_document_describes_every_route_and_error(server: Server) -> None:
         "/api/items/{id}",
         "/api/users",
         "/api/users/{id}",
+        "/api/users/{id}/data",
         "/api/health",
         "/api/health/live",
         "/api/health/ready",

@@ -113,6 +113,7 @@ def test_the_table_names_routes_that_are_there(server: Server) -> None:
         ("GET", "/api/items/i1"),
         ("PUT", "/api/items/i1"),
         ("GET", "/api/users/u1/data"),
+        ("DELETE", "/api/users/u1"),
         ("GET", "/metrics"),
     ],
 )

@@ -3,7 +3,8 @@
 Columns of a sequence: `user_id`, `country` (the newest known, may be null), `attributes` (the profile's JSON, may be
 null) and, oldest first, the lists `item_ids`, `event_types`, `timestamps_us` (0 for an untimed event), `countries`
 (what was known before each event, may be null) and, when asked for, `recommendation_ids` (what each event answers, may
-be null). Since when a profile holds is not known: it counts from the first event on.
+be null). Since when a profile holds is not known: it counts from the first event on. People who refuse personalization
+have no sequence, and neither have the events that were logged without an id.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from cluster.lake import Lake
 from models.errors import NotFoundError
 from models.seeds import derive_seed
 from models.tables import Table
+from pipelines.learning.data.consent import willing
 
 _ROWS_PER_BUCKET = 1_000_000
 _MIN_BUCKETS = 8
 _EVENT_COLUMNS = ["user_id", "item_id", "event_type", "timestamp", "country", "interaction_id"]
-_PROFILE_COLUMNS = ["user_id", "country", "attributes"]
+_PROFILE_COLUMNS = ["user_id", "country", "attributes", "personalization"]
 ROW = pa.schema(
-    [(n, pa.timestamp("us", "UTC") if n == "timestamp" else pa.string()) for n in [*_EVENT_COLUMNS, "attributes"]]
+    [
+        *((n, pa.timestamp("us", "UTC") if n == "timestamp" else pa.string()) for n in [*_EVENT_COLUMNS, "attributes"]),
+        ("personalization", pa.bool_()),
+    ]
 )
 _RECOMMENDATION = pa.field("recommendation_id", pa.string())
 SEQUENCE = pa.schema(
@@ -58,7 +63,8 @@ def sequences(lake: Lake, seed: int, users: Collection[str] | None = None, *, re
         batch_size=None,
     )
     if lake.exists(Table.USERS):
-        profiles = _read(lake, Table.USERS, _PROFILE_COLUMNS).map_batches(
+        there = lake.columns(Table.USERS)
+        profiles = _read(lake, Table.USERS, [name for name in _PROFILE_COLUMNS if name in there]).map_batches(
             bucketed,
             batch_format="pyarrow",
             fn_kwargs={"num_buckets": num_buckets, "seed": seed, "wanted": wanted, "schema": schema},
@@ -74,6 +80,7 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
     """Sequences of one bucket's users. The country of the newest event that has one wins over the profile's."""
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
+    frame = willing(frame)
     event = pl.col("item_id").is_not_null()
     # By id where the times are equal: blocks arrive in any order, and training and evaluation must see the same.
     events = frame.filter(event).sort("timestamp", "interaction_id", nulls_last=False)
@@ -83,7 +90,7 @@ def build(rows: pa.Table, seed: int) -> pa.Table:
         .agg(pl.col("country").last().alias("profile"), pl.col("attributes").last())
     )
     known = (
-        events.drop("attributes")
+        events.drop("attributes", "personalization")
         .join(profiles, on="user_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce(pl.col("country").forward_fill().over("user_id"), "profile").alias("country_after"))
     )

@@ -98,9 +98,7 @@ def first(found: Sequence[Stopped | None]) -> Stopped:
     return min(reasons, key=lambda r: (r.epoch, getattr(r, "step", 0), r.rank))
 
 
-def error_of(
-    stopped: Stopped, run_id: str, rates: OptimizerConfig, epochs_kept: int, user_ids: Sequence[str]
-) -> ShoalError:
+def error_of(stopped: Stopped, run_id: str, rates: OptimizerConfig, epochs_kept: int) -> ShoalError:
     """What the driver raises: what was seen, what is kept, and what to do."""
     kept = f"The checkpoint of epoch {epochs_kept} is whole" if epochs_kept else "There is no checkpoint yet"
     resume = f"shoal train --resume {run_id}"
@@ -109,10 +107,10 @@ def error_of(
             f"run {run_id} stopped, the disk is full: worker {stopped.rank} had no room for {stopped.what} "
             f"({stopped.reason}). {kept}. Make room, then: {resume}"
         )
-    names = ", ".join(user_ids[row] if row < len(user_ids) else f"row {row}" for row in stopped.users)
+    rows = ", ".join(map(str, stopped.users))  # an error is logged, and an id is personal data
     return DivergenceError(
         f"run {run_id} diverged: {stopped.what} at epoch {stopped.epoch}, step {stopped.step}, worker {stopped.rank}"
-        f"{f' (its batch begins with users {names})' if names else ''}. {kept}. Go on from there with lower rates or "
+        f"{f' (its batch begins with user rows {rows})' if rows else ''}. {kept}. Go on from there with lower rates or "
         f"clipped gradients: {resume} --set optimizer.table_learning_rate={rates.table_learning_rate / 4:g} "
         f"--set optimizer.dense_learning_rate={rates.dense_learning_rate / 4:g} --set training.max_gradient_norm=1"
     )

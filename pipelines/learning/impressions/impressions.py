@@ -21,6 +21,7 @@ from ray.data import Dataset
 from cluster.lake import Lake
 from models.events import EventType
 from models.tables import Table
+from pipelines.learning.data.consent import willing
 from pipelines.learning.data.sequences import bucketed
 from pipelines.learning.data.split import TEST, VALIDATION, Split
 
@@ -35,6 +36,7 @@ ROW = pa.schema(
         ("timestamp", pa.timestamp("us", "UTC")),
         ("rating", pa.float32()),
         ("item_ids", pa.list_(pa.string())),
+        ("personalization", pa.bool_()),
     ]
 )
 IMPRESSIONS = pa.schema(
@@ -68,7 +70,8 @@ def impressions(lake: Lake, split: Split, seed: int) -> Dataset:
     # Exposures are read whole: one of an older version has no column of contexts to ask for.
     wanted = {Table.EXPOSURES: None, Table.INTERACTIONS: [*_EVENT_COLUMNS, "timestamp", "rating"]}
     if lake.exists(Table.USERS):
-        wanted[Table.USERS] = ["user_id", "country"]
+        there = lake.columns(Table.USERS)
+        wanted[Table.USERS] = [name for name in ("user_id", "country", "personalization") if name in there]
     options = {"num_buckets": num_buckets, "seed": seed, "schema": ROW}
     parts = [
         ray.data.read_delta(
@@ -84,7 +87,7 @@ def impressions(lake: Lake, split: Split, seed: int) -> Dataset:
 
 def build(rows: pa.Table, split: Split) -> pa.Table:
     """The users of one bucket, in the order of their ids."""
-    frame = pl.DataFrame(rows).with_columns(pl.col("timestamp").dt.timestamp("us").alias("timestamp_us"))
+    frame = willing(pl.DataFrame(rows)).with_columns(pl.col("timestamp").dt.timestamp("us").alias("timestamp_us"))
     is_exposure, is_event = pl.col("item_ids").is_not_null(), pl.col("item_id").is_not_null()
     exposures = (
         frame.filter(is_exposure & (pl.col("surface") == SURFACE) & (pl.col("user_id") != ""))

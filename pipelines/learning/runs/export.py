@@ -19,11 +19,11 @@ from models.nets.files import save_net
 from models.nets.ranker_net import RANKER
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
-from models.recommender import USERS_FILE
 from models.retrievers.loading import INDEX_FILE, describe_retriever
 from models.retrievers.neural_cf import NEURAL_CF
 from models.retrievers.sequence import SEQUENCE, SequenceEncoder
 from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
+from models.vocabulary import USERS_FILE
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.engine.checkpoint import Reader
 from pipelines.recipes import Recipe

@@ -18,7 +18,7 @@ from models.item_table import FILE as ITEMS_FILE
 from models.manifest import MANIFEST
 from models.model_config import RankerConfig
 from models.nets.ranker_net import RANKER
-from models.recommender import USERS_FILE
+from models.vocabulary import USERS_FILE
 from pipelines.learning.engine.checkpoint import Reader
 from pipelines.learning.engine.checkpoint_folders import best_epoch, checkpoint_at
 from pipelines.learning.runs.run_folder import read_json

@@ -77,10 +77,10 @@ def test_an_agreement_stops_with_the_reason() -> None:
 
 
 def test_a_diverged_run_says_where_and_what_to_do() -> None:
-    error = error_of(Diverged(2, 31, 1, "the loss is nan", (1, 9)), "run-7", OptimizerConfig(), 1, ["ann", "bob"])
+    error = error_of(Diverged(2, 31, 1, "the loss is nan", (1, 9)), "run-7", OptimizerConfig(), 1)
     assert isinstance(error, DivergenceError)
     for part in (
-        "run-7 diverged: the loss is nan at epoch 2, step 31, worker 1 (its batch begins with users bob, row 9)",
+        "run-7 diverged: the loss is nan at epoch 2, step 31, worker 1 (its batch begins with user rows 1, 9)",
         "The checkpoint of epoch 1 is whole",
         "shoal train --resume run-7 --set optimizer.table_learning_rate=0.0125 ",
         "--set optimizer.dense_learning_rate=0.00025 --set training.max_gradient_norm=1",
@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_checkpoints_before_it_whole(tmp_path: Path) -> N
         with pytest.raises(AllStop):
             write_checkpoint(str(run), 0, 1, model, optimizer, Progress(2), agreement)
         assert isinstance(agreement.reason, DiskFull)
-        error = error_of(agreement.reason, "run-7", OptimizerConfig(), 1, [])
+        error = error_of(agreement.reason, "run-7", OptimizerConfig(), 1)
         assert isinstance(error, DiskFullError)
         assert "the disk is full: worker 0 had no room for the checkpoint of epoch 2" in str(error)
         assert "The checkpoint of epoch 1 is whole. Make room, then: shoal train --resume run-7" in str(error)

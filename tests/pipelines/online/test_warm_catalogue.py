@@ -63,9 +63,9 @@ def test_a_fresh_store_has_every_item_and_tells_only_of_restricted_ones(store: S
     upsert(lake, "off", available=False)
     upsert(lake, "ends", expires_at=datetime(2030, 1, 1, tzinfo=UTC), countries=["NO"])
     upsert(lake, "gone", deleted_at=LONG_AGO)
-    assert warm_catalogue(lake, store.catalogue) == 4
+    assert warm_catalogue(lake, store) == 4
     version = store.fetch([]).items_version
-    assert warm_catalogue(lake, store.catalogue) == 0
+    assert warm_catalogue(lake, store) == 0
     assert store.fetch([]).items_version == version
     attributes = {"attributes", "categories", "tags"}
     rest = {name: value for name, value in full.items() if name not in attributes}
@@ -86,7 +86,7 @@ def test_what_was_put_later_stays(store: SqliteStore, lake: Lake) -> None:
     put(store, "a", title="new")
     put(store, "b", available=False)
     catalogue_sink(store, lake)
-    assert warm_catalogue(lake, store.catalogue) == 0
+    assert warm_catalogue(lake, store) == 0
     assert (kept(store, "a").title, set(restricted(store))) == ("new", {"b"})
 
 
@@ -95,7 +95,7 @@ def test_a_newer_row_replaces_but_lifts_nothing_of_which_it_is_silent(store: Sql
     put(store, "b", title="old", available=False)
     upsert(lake, "a", later(), title="new")
     upsert(lake, "b", later(), title="new", available=True)
-    assert warm_catalogue(lake, store.catalogue) == 2
+    assert warm_catalogue(lake, store) == 2
     assert kept(store, "a") == parse_entry(Kind.ITEM, {"title": "new", "available": False, "countries": ["NO"]})
     assert (kept(store, "b").title, set(restricted(store))) == ("new", {"a"})
 
@@ -103,7 +103,7 @@ def test_a_newer_row_replaces_but_lifts_nothing_of_which_it_is_silent(store: Sql
 def test_a_deleted_item_does_not_come_back(store: SqliteStore, lake: Lake) -> None:
     catalogue.delete(store.catalogue, Kind.ITEM, ["a"])
     upsert(lake, "a", later(), title="new")
-    assert warm_catalogue(lake, store.catalogue) == 0
+    assert warm_catalogue(lake, store) == 0
     assert set(restricted(store)) == {"a"}
 
 
@@ -134,7 +134,7 @@ def test_a_row_that_no_entry_may_be_keeps_its_restrictions(store: SqliteStore, l
     upsert(lake, "a", description="x" * 100_000, available=False)
     upsert(lake, "b", title="B", attributes="no JSON")
     upsert(lake, "c", title="C", categories=["x" * 200])
-    warm_catalogue(lake, store.catalogue)
+    warm_catalogue(lake, store)
     assert document(kept(store, "a")) == b'{"available":false}'
     assert document(kept(store, "b")) == b'{"title":"B"}'
     assert document(kept(store, "c")) == b"{}"

@@ -8,14 +8,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cluster.lake import Lake
 from cluster.registry import Registry
+from cluster.vocabulary_erasure import erase_from_runs
 from models.events import INTERACTIONS, EventType
+from models.manifest import Manifest
+from models.privacy import ERASED_ID
 from models.recommender import Recommender
 from models.tables import Table
 from models.user_state import HistoryEvent, UserState
+from models.vocabulary import USERS_FILE
 from pipelines import evaluate, publish
 from tests.models.tiny_bundle import ITEMS, write_bundle
 
@@ -125,3 +130,20 @@ def test_a_file_of_nobody_is_one_clear_line(
     file.write_text("user_id,item_id\nnobody,item-0\n")
     assert evaluate.main(["--run", "first", *places, "--candidates", str(file)]) == 2
     assert "1 of 1 users with candidates have no held-out item" in capsys.readouterr().err
+
+
+def test_an_erasure_that_comes_between_copying_and_publishing_reaches_the_bundle(
+    places: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Registry.publish
+
+    def overtaken(registry: Registry, folder: Path, manifest: Manifest) -> str:
+        assert erase_from_runs(places[1].partition("=")[2], ["bob"], unfinished=False).entries == 1
+        return real(registry, folder, manifest)
+
+    monkeypatch.setattr(Registry, "publish", overtaken)
+    assert publish.main(["--run", "first", *places]) == 0
+    registry = registry_of(places)
+    newest = registry.versions()[-1]
+    assert len(newest.erasures) == 1
+    assert pq.read_table(registry.fetch(newest.version) / USERS_FILE)["user_id"].to_pylist() == ["ann", ERASED_ID]

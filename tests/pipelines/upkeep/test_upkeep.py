@@ -157,7 +157,7 @@ def test_training_data_of_a_past_version_can_be_read_again(
 
     place.append("d")
     place.lake.compact(Table.INTERACTIONS)
-    place.lake.erase(Table.INTERACTIONS, "item_id", "a")
+    place.lake.erase(Table.INTERACTIONS, "item_id", ["a"])
     age(place.lake, Table.INTERACTIONS, 30)
     assert main(["vacuum", *place.options]) == 0
     assert trained_on() == [["a", "b", "c"]]

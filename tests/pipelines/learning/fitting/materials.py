@@ -14,8 +14,9 @@ from scipy.sparse import csr_matrix
 from models.item_table import SCHEMA, ItemTable
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
-from models.recommender import USERS_FILE, Recommender
+from models.recommender import Recommender
 from models.retrievers.loading import describe_retriever
+from models.vocabulary import USERS_FILE
 from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.item_texts import ItemTexts
 from pipelines.learning.fitting.material import Material
