@@ -40,7 +40,8 @@ def log() -> pa.Table:
             "interaction_id": CLICKS,
         }
     )
-    profile = pa.table({"user_id": ["ann"], "attributes": [ATTRIBUTES]})
+    unasked = pa.nulls(1, pa.bool_())
+    profile = pa.table({"user_id": ["ann"], "attributes": [ATTRIBUTES], "personalization": unasked})
     return pa.concat_tables([events, profile], promote_options="default")
 
 

@@ -24,7 +24,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 AGE = {"age": "25"}
-PROFILE = pa.table({"user_id": ["ann"], "attributes": ['{"age": "25"}']})
+PROFILE = pa.table({"user_id": ["ann"], "attributes": ['{"age": "25"}'], "personalization": pa.nulls(1, pa.bool_())})
 
 
 class Event(NamedTuple):

@@ -123,7 +123,7 @@ def test_consent_and_restrictions_outlive_the_store(store: SqliteStore, lake: La
         warm(lake, fresh)
         assert set(restricted(fresh)) == {"a", "b"}
         ann, bob, cyd = fresh.users(["ann", "bob", "cyd"])
-        assert (ann.country, ann.attributes, ann.personalization) == ("NO", {"age": "25"}, False)
+        assert (ann.country, ann.attributes, ann.personalization) == ("NO", {}, False)
         assert (bob.country, bob.personalization) == ("SE", None)
         assert (cyd.country, cyd.personalization) == (None, None)
     fields = {"country": "NO", "attributes": {"age": 25, "b": [1]}, "personalization": False}
