@@ -143,7 +143,7 @@ logged()
 return taken
 """
 
-APPEND_OTHER = f"""{LOGGING}
+APPEND_TO_LOG = f"""{LOGGING}
 local wrong = mistaken(ARGV[1])
 if wrong then return wrong end
 for i = 2, #ARGV, 2 do log(ARGV[i], ARGV[i + 1]) end

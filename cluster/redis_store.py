@@ -41,7 +41,7 @@ from cluster.redis_durability import weaknesses
 from cluster.redis_erasure import RedisPrivacy
 from cluster.redis_leases import RedisLeases
 from cluster.redis_log import RedisLog
-from cluster.redis_scripts import APPEND, APPEND_OTHER, BIND, USERS, WARM
+from cluster.redis_scripts import APPEND, APPEND_TO_LOG, BIND, USERS, WARM
 from cluster.redis_tallies import RedisTallies
 from cluster.settings import NUM_PARTITIONS
 from cluster.store_codec import EVENT_CODES, EVENT_OF_CODE, encode, seen_key
@@ -69,7 +69,7 @@ class RedisStore:
         self._redis = connect(url)
         self._bind = self._redis.register_script(BIND)
         self._append = self._redis.register_script(APPEND)
-        self._append_other = self._redis.register_script(APPEND_OTHER)
+        self._append_to_log = self._redis.register_script(APPEND_TO_LOG)
         self._warm = self._redis.register_script(WARM)
         self._users = self._redis.register_script(USERS)
         self.log = RedisLog(self._redis, num_partitions)
@@ -202,7 +202,7 @@ class RedisStore:
         calls: dict[int, _Arguments] = defaultdict(lambda: [self.log.num_partitions()])
         for entry in anonymous(entries, self.privacy.refused_among([entry.user_id for entry in entries])):
             calls[self._partition(entry.user_id)] += encode(entry)
-        self._call(self._append_other, calls)
+        self._call(self._append_to_log, calls)
 
     def _bound(self, keys: Sequence[bytes], homes: Sequence[int]) -> list[int]:
         """For each id, the partition that its first event within the window is of; `homes`: that of this one."""

@@ -192,6 +192,6 @@ def test_no_body_costs_much_more_than_its_size() -> None:
     members = ",".join(f'"{n % 40_000}":1' for n in range(90_000))
     for body in (f"{{{members}}}", "[" + ",".join(["[]"] * 300_000) + "]", '["' + "\\u003a" * 170_000 + '"]'):
         assert len(body) <= MAX_BODY_BYTES
-        started = time.process_time()
+        started = time.thread_time()  # of this thread: others of the process may be at work
         parse_json(body.encode())
-        assert time.process_time() - started < 1.5
+        assert time.thread_time() - started < 0.5

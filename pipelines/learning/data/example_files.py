@@ -1,4 +1,4 @@
-"""Examples as Parquet: what training streams, written down for other programs.
+"""Examples as Parquet: what training cuts from its stream of sequences, written down for other programs.
 
 Each block of encoded users is one task, which writes a file a part and holds a few users at a time.
 """

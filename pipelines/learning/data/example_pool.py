@@ -27,7 +27,8 @@ class ExamplePool:
 
     `items`, `now_us`, `country`, `owner` (row in `user` and `profile`) are [num_examples]. `known` is what histories
     are cut from: for each user `history_length` times -1 and then the events that a history may hold. `ends`: the
-    place in `known` behind the newest event of an example's history.
+    place in `known` behind the newest event of an example's history. `circles`: where the user's events begin in
+    `known` and how many they are, for histories that go round; None where they end before the event.
     """
 
     user: Rows
