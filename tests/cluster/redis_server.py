@@ -26,10 +26,10 @@ def start(folder: Path, port: int = 0, **more: str) -> Iterator[tuple[subprocess
     """A server that keeps its data in `folder`, and its address; ended with the block. `port`: 0 for any."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed: what Redis does is NOT tested")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = port or probe.getsockname()[1]
+    port = port or _free_port()
     options = {"port": port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": "", **more}
+    if "cluster_enabled" in more:  # by itself the bus is 10,000 above the port, which need not exist
+        options["cluster_port"] = _free_port()
     command = ["redis-server"]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
@@ -40,6 +40,12 @@ def start(folder: Path, port: int = 0, **more: str) -> Iterator[tuple[subprocess
     finally:
         server.terminate()
         server.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait(port: int) -> None:
