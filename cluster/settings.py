@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cluster.api_keys import Rates
+from cluster.access.api_keys import Rates
 from cluster.secret_files import SecretFiles, is_secret
 from models.errors import ConfigError
 from models.events import MAX_CLOCK_SKEW

@@ -17,7 +17,7 @@ USERS = pa.schema(
         pa.field("personalization", pa.bool_()),
         # When the profile was taken back: until it is put again nothing here counts.
         pa.field("deleted_at", TIMESTAMP),
-        # Sealed under the user's own key (`cluster/emails.py`); no feature is made of it.
+        # Sealed under the user's own key (`cluster/privacy/emails.py`); no feature is made of it.
         pa.field("email_encrypted", pa.string()),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},

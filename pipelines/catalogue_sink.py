@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run, say
-from cluster.lake import Lake
-from cluster.online_store import open_store
+from cluster.commands.console import add_places, parser, run, say
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
 from cluster.settings import Settings
 from pipelines.online.catalogue_sink import catalogue_sink
 

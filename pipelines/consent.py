@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cluster.consent import set_consent
-from cluster.console import add_places, parser, run
-from cluster.lake import Lake
-from cluster.lake_consent import keep_consent
-from cluster.online_store import open_store
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.consent import keep_consent
+from cluster.delta.lake import Lake
+from cluster.online.consent import set_consent
+from cluster.online.store import open_store
 from cluster.settings import Settings
 from models.events import check_id
 

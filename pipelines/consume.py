@@ -11,8 +11,8 @@ import signal
 import threading
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run, say, settings
-from cluster.online_store import OnlineStore, open_store
+from cluster.commands.console import add_places, parser, run, say, settings
+from cluster.online.store import OnlineStore, open_store
 from cluster.settings import Settings
 
 

@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import add_places, parser, run, say
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run, say
+from cluster.delta.lake import Lake
 from models.errors import ConfigError, InputError, NotFoundError
 from pipelines.quality.report import DAYS, DataReport
 from pipelines.quality.thresholds import Thresholds, breaches, with_limits

@@ -9,9 +9,9 @@ import argparse
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from cluster.console import parser, run
-from cluster.event_log import DeadLetter
-from cluster.online_store import OnlineStore, open_store
+from cluster.commands.console import parser, run
+from cluster.online.event_log import DeadLetter
+from cluster.online.store import OnlineStore, open_store
 from cluster.settings import Settings
 
 _LISTED = 100

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import parser, run
+from cluster.commands.console import parser, run
 from pipelines.ingestion.options import parse_mapping
 from pipelines.ingestion.sources import FORMATS
 

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import add_places, parser, run
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from models.errors import InputError
 from pipelines.evaluation.report import report

@@ -9,8 +9,8 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.lake import Lake
 from cluster.settings import place
 from pipelines.recipes import RECIPES, load_recipe
 from pipelines.session import data_session

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import add_places, parser, run
-from cluster.held_data import Holders, write_held
-from cluster.lake import Lake
-from cluster.online_store import open_store
-from cluster.privacy_keys import load_keys
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.lake import Lake
+from cluster.online.held_data import Holders, write_held
+from cluster.online.store import open_store
+from cluster.privacy.keys import load_keys
 from cluster.registry import Registry
 from cluster.settings import Settings
 

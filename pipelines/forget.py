@@ -9,10 +9,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import add_places, parser, run, say
-from cluster.lake import Lake
-from cluster.online_store import open_store
-from cluster.privacy_keys import load_keys
+from cluster.commands.console import add_places, parser, run, say
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
+from cluster.privacy.keys import load_keys
 from cluster.registry import Registry
 from cluster.settings import Settings
 from cluster.storage import Folder

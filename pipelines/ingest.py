@@ -12,8 +12,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.lake import Lake
 from models.errors import ConfigError
 from pipelines.ingestion.options import add_file_options, file_options
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from cluster.console import add_places, parser, progress, run, say
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, progress, run, say
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from models.errors import ConfigError
 from models.tables import Table

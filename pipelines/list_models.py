@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from cluster.console import add_places, parser, run
+from cluster.commands.console import add_places, parser, run
 from cluster.registry import Registry
 from models.manifest import Manifest
 

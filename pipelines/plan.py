@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cluster.console import parser, run
+from cluster.commands.console import parser, run
 from models.errors import ConfigError
 from models.model_config import SequenceConfig, TwoTowerConfig
 from pipelines.recipes import load_recipe

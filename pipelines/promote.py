@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run
+from cluster.commands.console import add_places, parser, run
 from cluster.registry import Registry
 
 

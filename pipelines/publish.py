@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from pipelines.learning.runs.run_folder import run_uri
 from pipelines.session import data_session

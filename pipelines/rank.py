@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import add_places, parser, run
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.lake import Lake
 from pipelines.session import data_session
 
 

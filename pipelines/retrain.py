@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run, say
-from cluster.lake import Lake
-from cluster.online_store import open_store
-from cluster.privacy_keys import load_keys
+from cluster.commands.console import add_places, parser, run, say
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
+from cluster.privacy.keys import load_keys
 from cluster.registry import Registry
 from cluster.settings import Settings
 from cluster.storage import Folder

@@ -12,9 +12,9 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run, say
-from cluster.lake import Lake
-from cluster.online_store import open_store
+from cluster.commands.console import add_places, parser, run, say
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
 from cluster.settings import Settings
 from pipelines.ingestion.options import add_row_options, parse_mapping
 from pipelines.streams.durations import seconds

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cluster.console import add_places, parser, run
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run
+from cluster.delta.lake import Lake
 from cluster.storage import join
 from models.errors import ConfigError, NotFoundError
 from pipelines.learning.runs.run_folder import read_json, run_uri

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cluster.console import add_places, parser, run, say
-from cluster.lake import Lake
+from cluster.commands.console import add_places, parser, run, say
+from cluster.delta.lake import Lake
 from pipelines.ingestion.options import add_file_options, file_options
 from pipelines.streams.durations import seconds
 from pipelines.streams.stopping import stop_on_signals

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from cluster.console import parser, run, settings
+from cluster.commands.console import parser, run, settings
 from pipelines.synthesis.config import WorldConfig, today
 from pipelines.synthesis.world import make_world
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.api_keys import Role
+from cluster.access.api_keys import Role
 
 OPEN_PATHS = frozenset({"/api/health/live", "/api/health/ready"})
 """The probes: asked without a key."""

@@ -18,8 +18,8 @@ from ray.serve import Application
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from cluster.durability import warn_of_losses
-from cluster.online_store import open_store
+from cluster.online.durability import warn_of_losses
+from cluster.online.store import open_store
 from cluster.settings import Settings
 from models.candidates import Candidates
 from models.errors import ConfigError

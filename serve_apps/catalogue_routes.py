@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from cluster import catalogue
-from cluster.catalogue import Kept, shown
-from cluster.catalogue_store import CatalogueStore
+from cluster.online import catalogue
+from cluster.online.catalogue import Kept, shown
+from cluster.online.catalogue_store import CatalogueStore
 from models.catalogue_entries import Entry, Kind, parse_entry, parse_named
 from models.errors import InputError, NotFoundError, StoreError
 from serve_apps.api import MAX_BATCH, Id

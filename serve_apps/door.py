@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cluster.api_keys import Rates, Role
+from cluster.access.api_keys import Rates, Role
 from serve_apps.access import OPEN_PATHS, roles_for
 from serve_apps.bodies import read_body, replay
 from serve_apps.http_errors import HttpError

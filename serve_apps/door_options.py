@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cluster.api_keys import ApiKey, Rates, Role, Secret, key_hash
-from cluster.keys_file import read_keys
+from cluster.access.api_keys import ApiKey, Rates, Role, Secret, key_hash
+from cluster.access.keys_file import read_keys
 from cluster.settings import Settings
 from serve_apps.event_times import EventTimes
 from serve_apps.live_keys import LiveKeys

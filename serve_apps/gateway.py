@@ -9,7 +9,7 @@ from typing import Annotated, Protocol
 from fastapi import APIRouter, FastAPI, Query
 from fastapi.responses import Response
 
-from cluster.online_store import OnlineStore
+from cluster.online.store import OnlineStore
 from models.errors import StoreError
 from serve_apps.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
 from serve_apps.catalogue_routes import catalogue_routes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.catalogue_store import Change
+from cluster.online.catalogue_store import Change
 from models.candidates import Candidates
 from models.item_state import ItemState
 from models.recommender import Recommender

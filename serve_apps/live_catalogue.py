@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
-from cluster.catalogue_store import CatalogueStore
+from cluster.online.catalogue_store import CatalogueStore
 from models.catalogue_entries import Kind
 from models.errors import StoreError
 from models.recommender import Recommender

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.api_keys import ApiKey, Rates, Role, Secret
-from cluster.keys_file import Signature, read_keys, signature
+from cluster.access.api_keys import ApiKey, Rates, Role, Secret
+from cluster.access.keys_file import Signature, read_keys, signature
 from models.errors import ConfigError
 from serve_apps.rate_limits import KeyLimits
 

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from cluster.erasure_jobs import hide
-from cluster.held_data import Holders, write_held
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
-from cluster.privacy_keys import load_keys
+from cluster.delta.lake import Lake
+from cluster.online.held_data import Holders, write_held
+from cluster.online.store import OnlineStore
+from cluster.privacy.erasure_jobs import hide
+from cluster.privacy.keys import load_keys
 from cluster.registry import Registry
 from cluster.settings import Settings
 from serve_apps.api import Id

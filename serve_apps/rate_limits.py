@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.api_keys import Rates
+from cluster.access.api_keys import Rates
 
 _BURST_S = 2.0
 """What a burst is when it is not said: the tokens of so many seconds."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from cluster.online_store import OnlineStore
+from cluster.online.store import OnlineStore
 from models.errors import StoreError
 from models.experiments import Experiment
 from models.exposures import Exposure

@@ -25,7 +25,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cluster.online_store import OnlineStore, OnlineUser
+from cluster.online.store import OnlineStore, OnlineUser
 from models.candidates import Candidates
 from models.errors import StoreError
 from models.experiments import Experiment, Variant

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.console import add_places, parser, run, say, settings
+from cluster.commands.console import add_places, parser, run, say, settings
 from cluster.ray_session import ray_session
 from cluster.registry import Registry
 from cluster.settings import Settings

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import ValidationError
 
-from cluster.online_store import SEEN_WINDOW_S, OnlineStore
+from cluster.online.store import SEEN_WINDOW_S, OnlineStore
 from models.errors import InputError
 from models.events import EventType, Interaction
 from models.quarantine import Rejected

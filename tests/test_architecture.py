@@ -24,10 +24,10 @@ TORCH_RETRIEVERS = tuple(f"models.retrievers.{name}" for name in ("two_tower", "
 NETS = ("models/nets/", *(name.replace(".", "/") + ".py" for name in TORCH_RETRIEVERS))
 """What of `models` is made of torch; `recommender` loads it, and all the rest are nouns."""
 HOMES = {
-    "redis": ("cluster/redis_",),
-    "deltalake": ("cluster/lake",),
+    "redis": ("cluster/redis/",),
+    "deltalake": ("cluster/delta/",),
     "confluent_kafka": ("cluster/kafka_topic.py",),
-    "cryptography": ("cluster/privacy_keys.py", "cluster/emails.py", "cluster/receipts.py"),
+    "cryptography": ("cluster/privacy/keys.py", "cluster/privacy/emails.py", "cluster/privacy/receipts.py"),
     "s3fs": ("cluster/storage.py",),
     "fastapi": ("serve_apps/",),
     "matplotlib": ("pipelines/figure.py",),

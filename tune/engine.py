@@ -14,7 +14,7 @@ from ray import tune as ray_tune
 from ray.tune.logger import JsonLoggerCallback
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
-from cluster.console import say
+from cluster.commands.console import say
 from cluster.storage import Folder
 from tune.halving import scheduler_of
 from tune.journal import Journal, Trial, line

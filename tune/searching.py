@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.storage import Folder, absolute
 from models.errors import ConfigError, ShoalError
 from models.tables import Table

@@ -8,7 +8,7 @@ from typing import Any
 import ray
 from ray import tune as ray_tune
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from pipelines.learning.refit import selecting
 from pipelines.learning.runs.run_folder import read_json, run_uri
 from pipelines.learning.trainer import train

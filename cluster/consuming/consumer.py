@@ -20,10 +20,10 @@ from cluster.consuming.counting import BATCH_SIZE as COUNTING_BATCH_SIZE
 from cluster.consuming.counting import Counting
 from cluster.consuming.sink import BATCH_SIZE as SINK_BATCH_SIZE
 from cluster.consuming.sink import LakeSink
-from cluster.event_log import Job, Lag
-from cluster.lake import Lake
-from cluster.leases import LEASE_S, Lease, share
-from cluster.online_store import OnlineStore, open_store
+from cluster.delta.lake import Lake
+from cluster.online.event_log import Job, Lag
+from cluster.online.leases import LEASE_S, Lease, share
+from cluster.online.store import OnlineStore, open_store
 from cluster.settings import Settings
 from models.errors import ShoalError
 

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Callable
 
 from cluster.consuming.late_entries import without_erased
-from cluster.event_log import Job
-from cluster.leases import Lease
-from cluster.online_store import OnlineStore
-from cluster.trending import tally
+from cluster.online.event_log import Job
+from cluster.online.leases import Lease
+from cluster.online.store import OnlineStore
+from cluster.online.trending import tally
 from models.events import Interaction
 
 BATCH_SIZE = 2_000

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from cluster.consuming.counting import count
 from cluster.consuming.sink import Moved, sink
-from cluster.lake import Lake
-from cluster.leases import LEASE_S
-from cluster.online_store import OnlineStore
+from cluster.delta.lake import Lake
+from cluster.online.leases import LEASE_S
+from cluster.online.store import OnlineStore
 
 
 def drain(store: OnlineStore, lake: Lake, half_life_s: float, on_batch: Callable[[Moved], None] | None = None) -> Moved:

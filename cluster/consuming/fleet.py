@@ -17,8 +17,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util.metrics import Gauge
 
 from cluster.consuming.consumer import ConsumeOptions, Consumer, Health
-from cluster.durability import warn_of_losses
-from cluster.online_store import open_store
+from cluster.online.durability import warn_of_losses
+from cluster.online.store import open_store
 from models.errors import StoreError
 
 _log = logging.getLogger(__name__)

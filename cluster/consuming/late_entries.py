@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cluster.event_log import Logged, Undecodable
-from cluster.online_store import OnlineStore
-from cluster.privacy_keys import load_keys
+from cluster.online.event_log import Logged, Undecodable
+from cluster.online.store import OnlineStore
+from cluster.privacy.keys import load_keys
 
 
 def without_erased(store: OnlineStore, partition: int, entries: Sequence[Logged]) -> tuple[list[Logged], int]:

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from cluster.consuming.late_entries import without_erased
-from cluster.event_log import DeadLetter, Entry, Job, Logged, Undecodable
-from cluster.lake import AppTransaction, Lake
-from cluster.lake_refusals import is_refusal, reason_of
-from cluster.online_store import OnlineStore
+from cluster.delta.lake import AppTransaction, Lake
+from cluster.delta.refusals import is_refusal, reason_of
+from cluster.online.event_log import DeadLetter, Entry, Job, Logged, Undecodable
+from cluster.online.store import OnlineStore
 from models.errors import SchemaError
 from models.events import Interaction
 from models.exposures import Exposure

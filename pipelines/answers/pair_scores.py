@@ -11,8 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.console import progress
-from cluster.lake import Lake
+from cluster.commands.console import progress
+from cluster.delta.lake import Lake
 from models.errors import InputError, SchemaError
 from models.recommender import Recommender
 from models.user_state import UserState

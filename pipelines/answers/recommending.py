@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from cluster.console import progress
-from cluster.lake import Lake
+from cluster.commands.console import progress
+from cluster.delta.lake import Lake
 from models.candidates import Candidates
 from models.errors import InputError
 from models.recommender import NUM_CANDIDATES, Recommender

@@ -8,7 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import EventType
 from models.profiles import parse_attributes
 from models.tables import Table

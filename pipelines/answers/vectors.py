@@ -18,8 +18,8 @@ import pyarrow as pa
 import ray.data
 from ray.data import Dataset
 
-from cluster.console import progress
-from cluster.lake import Lake
+from cluster.commands.console import progress
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from models.errors import InputError
 from models.index import Vectors

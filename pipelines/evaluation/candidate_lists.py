@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cluster.console import progress
+from cluster.commands.console import progress
 from models.metrics import candidate_ranks, hit_rate, hits_at, ndcg, reciprocal_rank
 from models.metrics.hits import Values
 from models.recommender import Recommender

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cluster.console import progress
+from cluster.commands.console import progress
 from models.candidates import Candidates
 from models.metrics import (
     average_precision,

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cluster.console import progress
+from cluster.commands.console import progress
 from models.errors import InputError
 from models.metrics import (
     against_the_model,

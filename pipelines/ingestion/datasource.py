@@ -15,8 +15,8 @@ import pyarrow as pa
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from cluster.lake import Lake
-from cluster.lake_parts import Part, read_part
+from cluster.delta.lake import Lake
+from cluster.delta.parts import Part, read_part
 from models.quarantine import MAX_RECORD_CHARS
 from models.tables import TABLES, Table
 from pipelines.ingestion.catalogue_rows import check_items, check_users

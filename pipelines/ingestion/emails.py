@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from cluster.emails import seal_emails
-from cluster.online_store import open_store
-from cluster.privacy_keys import load_keys
+from cluster.online.store import open_store
+from cluster.privacy.emails import seal_emails
+from cluster.privacy.keys import load_keys
 from cluster.settings import Settings
 from models.privacy import EMAIL, is_email, is_email_name
 

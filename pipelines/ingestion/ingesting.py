@@ -6,8 +6,8 @@ import time
 
 import ray.data
 
-from cluster.console import say
-from cluster.lake import Lake
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
 from models.tables import Table
 from pipelines.ingestion.datasource import CheckedRows
 from pipelines.ingestion.loading import append_new

@@ -20,8 +20,8 @@ import ray
 import ray.data
 from ray.data import Dataset
 
-from cluster.lake import AppTransaction, Lake
-from cluster.lake_parts import Part, write_part
+from cluster.delta.lake import AppTransaction, Lake
+from cluster.delta.parts import Part, write_part
 from models.errors import ShoalError
 from models.tables import TABLES, Table
 from pipelines.ingestion.chunks import ROW

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ray.data import Dataset
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import derive_interaction_id
 from models.quarantine import QUARANTINE
 from models.tables import Table

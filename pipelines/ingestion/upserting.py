@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 from ray.data import Dataset
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.tables import TABLES, Table
 from pipelines.ingestion.catalogue_rows import merge_items, merge_users
 from pipelines.ingestion.chunks import ROW

@@ -10,8 +10,8 @@ from typing import Any
 
 from ray.train import UserCallback
 
-from cluster.console import say
-from cluster.lake import Lake
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
 from cluster.storage import Folder, join
 from models.errors import ConfigError
 from models.item_table import ItemTable

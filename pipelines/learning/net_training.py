@@ -12,7 +12,7 @@ from ray.data import Dataset
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from cluster.console import say
+from cluster.commands.console import say
 from cluster.ray_session import is_private
 from models.contexts import ContextVocabulary
 from models.errors import ShoalError

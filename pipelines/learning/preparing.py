@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from ray.data import Dataset
 
-from cluster.console import say
-from cluster.lake import Lake
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
 from models.contexts import ContextVocabulary
 from models.errors import InputError
 from models.model_config import RankerConfig, SequenceConfig, TableSizes

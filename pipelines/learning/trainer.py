@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from ray.train import UserCallback
 
-from cluster.console import say
-from cluster.lake import Lake
-from cluster.lake_erasure import was_erased
+from cluster.commands.console import say
+from cluster.delta.erasure import was_erased
+from cluster.delta.lake import Lake
+from cluster.privacy.vocabulary_erasure import drop_learned
 from cluster.storage import Folder, join
-from cluster.vocabulary_erasure import drop_learned
 from models.errors import ConfigError, ShoalError
 from models.model_config import FitConfig, HybridConfig
 from pipelines.learning.data.corpus import load_corpus

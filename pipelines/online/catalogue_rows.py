@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from cluster.catalogue_store import Document
+from cluster.online.catalogue_store import Document
 from models.catalogue_entries import ItemEntry, Kind, UserEntry, entry_of, parse_entry
 from models.errors import InputError
 from models.tables import TABLES, Table

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cluster.lake import AppTransaction, Lake
-from cluster.online_store import OnlineStore
+from cluster.delta.lake import AppTransaction, Lake
+from cluster.online.store import OnlineStore
 from models.catalogue_entries import Kind
 from models.tables import TABLES
 from pipelines.online.catalogue_rows import TABLE_OF, rows_of

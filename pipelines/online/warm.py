@@ -14,8 +14,8 @@ from datetime import date
 import polars as pl
 import pyarrow as pa
 
-from cluster.lake import Lake
-from cluster.online_store import HISTORY_LIMIT, OnlineStore, OnlineUser
+from cluster.delta.lake import Lake
+from cluster.online.store import HISTORY_LIMIT, OnlineStore, OnlineUser
 from models.events import NEGATIVE_TYPES, EventType
 from models.privacy import ANONYMOUS_ID
 from models.profiles import parse_attributes

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from cluster import catalogue
-from cluster.catalogue_store import CatalogueStore, Document, Edit
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
+from cluster.delta.lake import Lake
+from cluster.online import catalogue
+from cluster.online.catalogue_store import CatalogueStore, Document, Edit
+from cluster.online.store import OnlineStore
 from models.catalogue_entries import Kind
 from models.item_state import ItemState
 from models.tables import Table

@@ -14,19 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cluster.consuming.sink import BATCH_SIZE, sink
-from cluster.erased_entries import erased
-from cluster.erasure_jobs import Job, hide, hide_rest, note, pending
-from cluster.event_log import Job as EventJob
-from cluster.event_log import Logged
-from cluster.lake import Lake
-from cluster.lake_erasure import USER_TABLES, erase_quarantined, forget_past
-from cluster.online_store import OnlineStore
-from cluster.privacy_keys import PrivacyKeys
-from cluster.receipts import Receipt
+from cluster.delta.erasure import USER_TABLES, erase_quarantined, forget_past
+from cluster.delta.lake import Lake
+from cluster.online.codec import logged
+from cluster.online.erased_entries import erased
+from cluster.online.event_log import Job as EventJob
+from cluster.online.event_log import Logged
+from cluster.online.store import OnlineStore
+from cluster.privacy.erasure_jobs import Job, hide, hide_rest, note, pending
+from cluster.privacy.keys import PrivacyKeys
+from cluster.privacy.receipts import Receipt
+from cluster.privacy.vocabulary_erasure import erase_from_registry, erase_from_runs
 from cluster.registry import Registry
 from cluster.storage import Folder, join
-from cluster.store_codec import logged
-from cluster.vocabulary_erasure import erase_from_registry, erase_from_runs
 from models.tables import Table
 
 OnPlace = Callable[[str, int], None]

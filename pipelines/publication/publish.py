@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cluster.console import say
-from cluster.lake import Lake
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
+from cluster.privacy.vocabulary_erasure import erase_from_registry, erased_meanwhile
 from cluster.registry import Registry
-from cluster.vocabulary_erasure import erase_from_registry, erased_meanwhile
 from models.errors import BundleError, NotFoundError
 from models.manifest import Manifest
 from models.recommender import Recommender

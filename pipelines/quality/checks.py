@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cluster.console import say
-from cluster.lake import Lake
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
 from models.errors import InputError
 from pipelines.quality.report import measure
 from pipelines.quality.thresholds import Thresholds, breaches

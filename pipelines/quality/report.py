@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import UNTIMED_DATE
 from models.tables import TABLES, Table
 from pipelines.quality.drift import EARLIER, WEEKS, category_drift, popularity_drift

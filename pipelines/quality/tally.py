@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 import pyarrow as pa
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.tables import Table
 from pipelines.quality.drift import EARLIER, WEEKS
 from pipelines.quality.key_sample import KeySample

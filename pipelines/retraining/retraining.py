@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cluster.console import say
+from cluster.commands.console import say
 from cluster.consuming.drain import drain
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
+from cluster.delta.lake import Lake
+from cluster.online.store import OnlineStore
 from cluster.registry import Registry
 from cluster.settings import Settings
 from pipelines.ingestion.ingesting import IngestOptions, ingest

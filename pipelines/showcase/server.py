@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from cluster.console import say
+from cluster.commands.console import say
 from cluster.ray_session import CODE_ROOT
 from models.errors import ShoalError
 

@@ -11,8 +11,8 @@ from time import monotonic
 import polars as pl
 from rich.console import Console
 
-from cluster.lake import Lake
-from cluster.online_store import open_store
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
 from cluster.registry import Registry
 from cluster.settings import Settings
 from models.events import EventType

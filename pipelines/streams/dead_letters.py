@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from cluster.delta.lake import AppTransaction, Lake
 from cluster.kafka_topic import Message
-from cluster.lake import AppTransaction, Lake
 from models.tables import Table
 from pipelines.streams.refused import Refused, quarantine_rows
 

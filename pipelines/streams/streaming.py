@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 
-from cluster.console import say
+from cluster.commands.console import say
 from cluster.kafka_topic import KafkaTopic
-from cluster.online_store import OnlineStore
+from cluster.online.store import OnlineStore
 from models.errors import StoreError
 from models.events import Interaction
 from pipelines.streams.dead_letters import DeadLetters

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.storage import Folder, absolute, join
 from models.errors import InputError
 from pipelines.ingestion.layout import SourceFile

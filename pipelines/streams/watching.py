@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.storage import is_local
 from models.errors import NotFoundError, SchemaError
 from models.tables import Table

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
-from cluster.lake import Lake
-from cluster.lake_parts import Part
+from cluster.delta.lake import Lake
+from cluster.delta.parts import Part
 from models.tables import TABLES, Table
 from pipelines.upkeep.volumes import Change, volume_of
 

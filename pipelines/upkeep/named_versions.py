@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from cluster.storage import Folder, join
 from models.tables import Table

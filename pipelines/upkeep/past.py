@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cluster.lake import Lake
-from cluster.lake_log import Commit
+from cluster.delta.lake import Lake
+from cluster.delta.log import Commit
 from models.tables import Table
 from pipelines.upkeep.named_versions import Named
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import ConfigError
 from models.events import UNTIMED_DATE
 from models.tables import TABLES, Table

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.tables import Table
 from pipelines.upkeep.named_versions import Named, by_table
 from pipelines.upkeep.volumes import Change

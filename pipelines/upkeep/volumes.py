@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cluster.lake import Lake
-from cluster.lake_parts import Part
-from cluster.lake_vacuum import Volume
+from cluster.delta.lake import Lake
+from cluster.delta.parts import Part
+from cluster.delta.vacuum import Volume
 from models.tables import Table
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import INTERACTIONS
 from models.tables import Table
 

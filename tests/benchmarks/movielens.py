@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.catalogue import ITEMS
 from models.events import INTERACTIONS, EventType
 from models.tables import Table

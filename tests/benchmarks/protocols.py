@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import INTERACTIONS, UNTIMED_DATE, EventType
 from models.recommender import Recommender
 from models.tables import Table

@@ -19,7 +19,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.item_table import SCHEMA, ItemTable
 from models.recommender import Recommender
 from pipelines.evaluation.cases import evaluation_cases

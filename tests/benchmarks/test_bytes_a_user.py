@@ -19,15 +19,15 @@ import pytest
 import redis
 
 from cluster.consuming.drain import drain
-from cluster.lake import Lake
-from cluster.online_store import HISTORY_LIMIT, SEEN_WINDOW_S, OnlineStore, OnlineUser
-from cluster.redis_store import RedisStore
-from cluster.sqlite_store import SqliteStore
+from cluster.delta.lake import Lake
+from cluster.online.store import HISTORY_LIMIT, SEEN_WINDOW_S, OnlineStore, OnlineUser
+from cluster.redis.store import RedisStore
+from cluster.sqlite.store import SqliteStore
 from models.events import EventType, Interaction
 from models.user_state import HistoryEvent
 from tests.benchmarks.sizes import plot, sizes
-from tests.cluster.online_store_suite import START
-from tests.cluster.redis_server import start
+from tests.cluster.online.store_suite import START
+from tests.cluster.redis.redis_server import start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7_200)]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import catalogue
-from cluster.online_store import OnlineStore, open_store
+from cluster.online import catalogue
+from cluster.online.store import OnlineStore, open_store
 from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
 from models.experiments import CHAMPION_FOR_ALL

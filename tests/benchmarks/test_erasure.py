@@ -18,17 +18,17 @@ import pyarrow.parquet as pq
 import pytest
 import redis
 
-from cluster.emails import seal_emails
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
-from cluster.redis_store import RedisStore
+from cluster.delta.lake import Lake
+from cluster.online.store import OnlineStore
+from cluster.privacy.emails import seal_emails
+from cluster.redis.store import RedisStore
 from models.events import INTERACTIONS
 from models.tables import Table
 from pipelines.privacy.forgetting import Places, forget
 from tests.benchmarks.event_logs import write_log
 from tests.benchmarks.sizes import sizes
-from tests.cluster.online_store_suite import event
-from tests.cluster.redis_server import start
+from tests.cluster.online.store_suite import event
+from tests.cluster.redis.redis_server import start
 from tests.pipelines.privacy.whole_world import make
 
 pytestmark = pytest.mark.slow

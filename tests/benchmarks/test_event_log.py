@@ -20,8 +20,8 @@ import orjson
 import pytest
 
 from cluster.consuming.consumer import ConsumeOptions, Consumer
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore, open_store
+from cluster.delta.lake import Lake
+from cluster.online.store import OnlineStore, open_store
 from models.tables import Table
 from serve_apps.api import InteractionBody
 from tests.benchmarks.sizes import sizes
@@ -29,7 +29,7 @@ from tests.cluster.consuming.gateway_process import HOST, cpu_s, gateway
 from tests.cluster.consuming.random_events import BATCH
 from tests.cluster.consuming.storm import Outcome, kill_consumers, kill_redis, kill_writers
 from tests.cluster.consuming.test_reference import lake_after
-from tests.cluster.redis_server import start
+from tests.cluster.redis.redis_server import start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from tests.benchmarks.event_logs import write_log
 from tests.benchmarks.process_memory import run_measured
 from tests.benchmarks.sizes import plot, sizes

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.catalogue import ITEMS
 from models.events import INTERACTIONS, EventType
 from models.exposures import EXPOSURES

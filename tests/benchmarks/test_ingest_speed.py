@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import MAX_ID_BYTES, EventType
 from models.tables import Table
 from tests.benchmarks.process_memory import run_measured

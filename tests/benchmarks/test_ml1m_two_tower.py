@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import INTERACTIONS, EventType
 from models.recommender import Recommender
 from models.tables import Table

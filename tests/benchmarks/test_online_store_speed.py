@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from cluster.online_store import HISTORY_LIMIT, OnlineStore, OnlineUser
-from cluster.redis_store import RedisStore
-from cluster.sqlite_store import SqliteStore
-from cluster.store_codec import encode
+from cluster.online.codec import encode
+from cluster.online.store import HISTORY_LIMIT, OnlineStore, OnlineUser
+from cluster.redis.store import RedisStore
+from cluster.sqlite.store import SqliteStore
 from models.events import EventType, Interaction
 from models.user_state import HistoryEvent
-from tests.cluster.online_store_suite import event
+from tests.cluster.online.store_suite import event
 
 pytestmark = pytest.mark.slow
 

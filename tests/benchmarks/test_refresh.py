@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.recommender import Recommender
 from pipelines.evaluation.cases import evaluation_cases
 from pipelines.evaluation.evaluator import evaluate_bundle

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.online_store import OnlineUser, open_store
+from cluster.online.store import OnlineUser, open_store
 from cluster.registry import Registry
 from models.events import EventType
 from models.seeds import generator

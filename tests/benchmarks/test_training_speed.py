@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.seeds import generator
 from pipelines.learning.data.corpus import load_corpus
 from pipelines.learning.data.encoding import encoded_sequences, order_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.cluster.online_store_suite", "tests.cluster.catalogue_suite", "tests.cluster.privacy_suite"
+    "tests.cluster.online.store_suite", "tests.cluster.online.catalogue_suite", "tests.cluster.online.privacy_suite"
 )
 
-from tests.cluster.redis_server import redis_url  # noqa: E402, F401  (a fixture)
-from tests.cluster.stores import empty_redis_url, open_fresh, store  # noqa: E402, F401  (fixtures)
+from tests.cluster.online.stores import empty_redis_url, open_fresh, store  # noqa: E402, F401  (fixtures)
+from tests.cluster.redis.redis_server import redis_url  # noqa: E402, F401  (a fixture)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.api_keys import Rates
+from cluster.access.api_keys import Rates
+from cluster.commands.settings import main
 from cluster.settings import Settings
-from cluster.settings_command import main
 from models.errors import ConfigError
 
 

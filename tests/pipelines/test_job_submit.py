@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from tests.benchmarks.process_memory import family
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from cluster.online_store import OnlineStore, open_store
+from cluster.online.store import OnlineStore, open_store
 from cluster.registry import Registry
 from models.experiments import CHAMPION_FOR_ALL, Experiment
 from serve_apps.door_options import DoorOptions, admin_keys

@@ -18,7 +18,7 @@ import pytest
 
 from serve_apps.bodies import MAX_BODY_BYTES
 from serve_apps.strict_json import MAX_DEPTH, RepeatedKey, parse_json
-from tests.cluster.online_store_suite import logged
+from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}

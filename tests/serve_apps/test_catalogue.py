@@ -13,14 +13,14 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from cluster import catalogue
-from cluster.online_store import open_store
+from cluster.online import catalogue
+from cluster.online.store import open_store
 from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
 from models.experiments import Experiment, Variant
 from serve_apps.ranking import Ranking
 from serve_apps.retrieval import Retrieval
-from tests.cluster.online_store_suite import logged
+from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serve_apps.bodies import MAX_BODY_BYTES
-from tests.cluster.online_store_suite import logged
+from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}

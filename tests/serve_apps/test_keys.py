@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cluster.api_keys import ApiKey, KeyList, Rates, Role, Secret, key_hash, make_key
-from cluster.keys_command import main as keys_command
-from cluster.keys_file import change_keys
+from cluster.access.api_keys import ApiKey, KeyList, Rates, Role, Secret, key_hash, make_key
+from cluster.access.keys_file import change_keys
+from cluster.commands.keys import main as keys_command
 from cluster.settings import Settings
 from models.errors import ConfigError
 from serve_apps.access import OPEN_PATHS, RULES, roles_for

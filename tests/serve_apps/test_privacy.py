@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cluster.consent import set_consent
 from cluster.consuming.sink import sink
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
+from cluster.online.consent import set_consent
 from models.exposures import Exposure
 from models.privacy import ANONYMOUS_ID
-from tests.cluster.online_store_suite import logged
+from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Server, ids
 
 

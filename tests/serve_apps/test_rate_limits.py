@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cluster.api_keys import ApiKey, Rates, Role, Secret, key_hash
-from cluster.keys_file import change_keys
+from cluster.access.api_keys import ApiKey, Rates, Role, Secret, key_hash
+from cluster.access.keys_file import change_keys
 from serve_apps.door_options import DoorOptions, admin_keys
 from serve_apps.rate_limits import Bucket, KeyLimits
-from tests.cluster.online_store_suite import logged
+from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}

@@ -6,9 +6,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-from cluster.online_store import OnlineStore
+from cluster.online.store import OnlineStore
 from models.exposures import Exposure
-from tests.cluster.online_store_suite import logged
+from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve
 
 NUM_ANSWERS = 100

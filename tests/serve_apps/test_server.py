@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.keys_command import main as keys_command
-from cluster.lake import Lake
-from cluster.online_store import open_store
+from cluster.commands.keys import main as keys_command
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
 from cluster.registry import Registry
 from models.tables import Table
 from tests.serve_apps.running_server import RunningServer, running_server

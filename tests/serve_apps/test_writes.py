@@ -11,7 +11,7 @@ import pytest
 from models.events import Interaction
 from serve_apps.door_options import DoorOptions
 from serve_apps.event_times import EventTimes
-from tests.cluster.online_store_suite import logged
+from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server
 
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}

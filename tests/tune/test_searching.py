@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import ray
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.storage import Folder
 from models.errors import ConfigError, ShoalError
 from pipelines.recipes import load_recipe

@@ -12,7 +12,7 @@ import pyarrow as pa
 import ray
 from ray.data import Dataset
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import ConfigError
 from models.events import UNTIMED_DATE
 from models.item_table import SCHEMA, ItemTable

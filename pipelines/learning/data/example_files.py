@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from cluster.console import progress, say
-from cluster.lake import Lake
+from cluster.commands.console import progress, say
+from cluster.delta.lake import Lake
 from cluster.storage import Folder
 from models.errors import ConfigError
 from models.model_config import FitConfig

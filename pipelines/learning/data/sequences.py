@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import ray
 from ray.data import Dataset
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import NotFoundError
 from models.seeds import derive_seed
 from models.tables import Table

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from ray.train import CheckpointUploadMode
 from torchrec.distributed import DistributedModelParallel
 
-from cluster.console import say
+from cluster.commands.console import say
 from cluster.storage import Folder, absolute
 from models.errors import BundleError
 from models.seeds import derive_seed, generator

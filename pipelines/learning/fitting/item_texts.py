@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.item_table import ItemTable
 from models.tables import Table
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ray.data.block import BlockAccessor
 from scipy.sparse import csr_matrix
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.item_table import ItemTable
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.split import TRAIN

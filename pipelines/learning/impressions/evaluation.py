@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.storage import Folder
 from models.errors import InputError
 from models.features import FeatureSpec

@@ -18,7 +18,7 @@ import ray.data
 from polars import selectors
 from ray.data import Dataset
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import EventType
 from models.tables import Table
 from pipelines.learning.data.consent import willing

@@ -10,8 +10,8 @@ import numpy as np
 import ray
 from ray.data import Dataset
 
-from cluster.console import say
-from cluster.lake import Lake
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
 from models.contexts import ContextVocabulary
 from models.errors import ConfigError, InputError
 from models.features import FeatureSpec

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cluster.console import progress
+from cluster.commands.console import progress
 from cluster.storage import Folder
 from pipelines.learning.runs.records import SPEED
 from pipelines.learning.runs.run_folder import read_json

@@ -12,8 +12,8 @@ import ray.data
 from ray.data import Dataset
 from ray.data.block import BlockAccessor
 
-from cluster.console import say
-from cluster.lake import Lake
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
 from models.errors import ConfigError, InputError
 from pipelines.learning.data.corpus import Corpus, split_of
 from pipelines.learning.data.split import TRAIN

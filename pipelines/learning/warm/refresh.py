@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from cluster.console import say
-from cluster.lake import Lake
-from cluster.lake_parts import Part, read_part
+from cluster.commands.console import say
+from cluster.delta.lake import Lake
+from cluster.delta.parts import Part, read_part
 from cluster.storage import Folder, join
 from models.errors import ConfigError, InputError, NotFoundError
 from models.tables import Table

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from cluster.online_store import open_store
+from cluster.online.store import open_store
 from serve_apps.door_options import DoorOptions
 from serve_apps.gateway import create_api
 from serve_apps.messages import HomeQuery, SimilarQuery

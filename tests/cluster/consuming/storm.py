@@ -15,12 +15,12 @@ from pathlib import Path
 
 from cluster.consuming.consumer import ConsumeOptions, Consumer
 from cluster.consuming.drain import drain
-from cluster.lake import Lake
-from cluster.online_store import open_store
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
 from models.errors import StoreError
 from models.tables import Table
-from tests.cluster.online_store_suite import event
-from tests.cluster.redis_server import start
+from tests.cluster.online.store_suite import event
+from tests.cluster.redis.redis_server import start
 
 spawn = multiprocessing.get_context("spawn")
 BATCH = 20

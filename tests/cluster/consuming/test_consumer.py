@@ -16,14 +16,14 @@ import ray
 from cluster.consuming.consumer import ConsumeOptions, Consumer, JobLoop
 from cluster.consuming.counting import Counting
 from cluster.consuming.fleet import consumers
-from cluster.event_log import Job
-from cluster.lake import Lake
-from cluster.leases import Lease
-from cluster.online_store import OnlineStore, open_store
+from cluster.delta.lake import Lake
+from cluster.online.event_log import Job
+from cluster.online.leases import Lease
+from cluster.online.store import OnlineStore, open_store
 from models.tables import Table
 from pipelines.consume import main
 from tests.cluster.consuming.storm import eventually
-from tests.cluster.online_store_suite import event, exposure, read_all
+from tests.cluster.online.store_suite import event, exposure, read_all
 
 OPTIONS = ConsumeOptions(lake_interval_s=0.1, trending_interval_s=0.05, lease_s=0.6)
 

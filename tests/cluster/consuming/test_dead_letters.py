@@ -10,12 +10,12 @@ from deltalake import DeltaTable
 
 from cluster.consuming.drain import drain
 from cluster.consuming.sink import sink
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
+from cluster.delta.lake import Lake
+from cluster.online.store import OnlineStore
 from models.tables import Table
 from pipelines.dead_letters import main, replay_all
-from tests.cluster.online_store_suite import event, exposure, read_all
-from tests.cluster.test_event_log import spoil
+from tests.cluster.online.store_suite import event, exposure, read_all
+from tests.cluster.online.test_event_log import spoil
 
 HALF_LIFE_S = 3_600.0
 
@@ -112,7 +112,7 @@ def test_a_lake_that_cannot_be_reached_is_no_reason_to_bury(store: OnlineStore, 
 def test_the_command_lists_and_replays(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cluster.sqlite_store import SqliteStore
+    from cluster.sqlite.store import SqliteStore
 
     path = str(tmp_path / "command.db")
     store = SqliteStore(path, num_partitions=3)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from tests.cluster.consuming.storm import Outcome, kill_consumers, kill_redis, kill_writers
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cluster.lake import Lake
-from cluster.online_store import open_store
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
 from models.tables import Table
 from tests.cluster.consuming.gateway_process import HOST, gateway
 from tests.cluster.consuming.random_events import post, random_events, reference

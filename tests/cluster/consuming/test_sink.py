@@ -10,16 +10,16 @@ import pytest
 
 from cluster.consuming.drain import drain
 from cluster.consuming.sink import LakeSink, Moved, sink
-from cluster.event_log import Logged
-from cluster.lake import AppTransaction, Lake
-from cluster.online_store import OnlineStore
-from cluster.sqlite_file import SqliteFile
-from cluster.sqlite_log import SqliteLog
-from cluster.sqlite_schema import MIGRATIONS, SCHEMA
-from cluster.sqlite_store import SqliteStore
+from cluster.delta.lake import AppTransaction, Lake
+from cluster.online.event_log import Logged
+from cluster.online.store import OnlineStore
+from cluster.sqlite.file import SqliteFile
+from cluster.sqlite.log import SqliteLog
+from cluster.sqlite.schema import MIGRATIONS, SCHEMA
+from cluster.sqlite.store import SqliteStore
 from models.tables import Table
 from pipelines.event_sink import main
-from tests.cluster.online_store_suite import event, exposure, read_all
+from tests.cluster.online.store_suite import event, exposure, read_all
 
 HALF_LIFE_S = 3_600.0
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.catalogue import USERS
 from models.errors import InputError
 from models.recommender import Recommender

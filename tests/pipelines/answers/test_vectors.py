@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import identity
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from models.errors import InputError
 from models.events import INTERACTIONS, EventType

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.emails import open_email
-from cluster.lake import Lake
-from cluster.online_store import open_store
-from cluster.privacy_keys import load_keys
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
+from cluster.privacy.emails import open_email
+from cluster.privacy.keys import load_keys
 from cluster.settings import Settings
 from models.catalogue import USERS
 from models.tables import Table

@@ -11,8 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from cluster.lake import AppTransaction, Lake
-from cluster.lake_parts import Part
+from cluster.delta.lake import AppTransaction, Lake
+from cluster.delta.parts import Part
 from models.catalogue import ITEMS, USERS
 from models.events import INTERACTIONS
 from models.tables import Table

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cluster.lake import AppTransaction, Lake
-from cluster.lake_parts import Part, read_part
+from cluster.delta.lake import AppTransaction, Lake
+from cluster.delta.parts import Part, read_part
 from models.tables import Table
 from pipelines.ingestion import loading
 from pipelines.ingestion.datasource import EXISTING, ExistingKeys, conform

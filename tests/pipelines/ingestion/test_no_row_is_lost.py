@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.tables import TABLES, Table
 from pipelines.ingestion.datasource import conform
 from pipelines.ingestion.loading import write_new

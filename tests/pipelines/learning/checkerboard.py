@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.events import INTERACTIONS, EventType
 from models.tables import Table
 

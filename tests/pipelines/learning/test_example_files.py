@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.storage import Folder
 from models.errors import ConfigError, InputError
 from models.features import FeatureSpec, item_features

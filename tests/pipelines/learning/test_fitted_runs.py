@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from ray.train import UserCallback
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.catalogue import ITEMS
 from models.errors import ConfigError, NotFoundError
 from models.events import EventType

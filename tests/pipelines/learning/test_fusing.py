@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.catalogue import ITEMS
 from models.errors import ConfigError
 from models.item_table import SCHEMA, ItemTable

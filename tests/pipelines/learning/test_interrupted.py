@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from safetensors.torch import load_file
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import DiskFullError, DivergenceError, InputError
 from models.events import INTERACTIONS, EventType
 from models.tables import Table
@@ -84,7 +84,7 @@ def test_a_run_comes_through_and_another_goes_on_from_it(ray_session: None, tmp_
         assert done >= 1
 
         diverging = resumed_with(uri, recipe(done + 2, *DIVERGING))
-        with pytest.raises(DivergenceError, match=rf"loss is nan at epoch {done + 1}, step \d+, worker .*user rows \d+"):
+        with pytest.raises(DivergenceError, match=rf"loss is nan at epoch {done + 1}, step \d+, worker .*rows \d+"):
             train(diverging, lake, str(runs), **options)  # type: ignore[arg-type]
         assert epochs_whole(uri)[0] == done
         assert not failures.exists()  # nothing was tried again

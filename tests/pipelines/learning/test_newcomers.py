@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.catalogue import ITEMS, USERS
 from models.events import INTERACTIONS
 from models.recommender import Recommender

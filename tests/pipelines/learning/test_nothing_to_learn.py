@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import InputError
 from pipelines.learning.trainer import train
 from pipelines.recipes import load_recipe

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import InputError
 from models.events import INTERACTIONS, EventType
 from models.exposures import EXPOSURES

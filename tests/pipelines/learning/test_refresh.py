@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import ConfigError, InputError, NotFoundError
 from models.events import INTERACTIONS, EventType
 from models.exposures import EXPOSURES

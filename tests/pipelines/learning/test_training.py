@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import ConfigError
 from models.recommender import Recommender
 from pipelines.evaluation.cases import EvaluationCase, evaluation_cases

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from cluster import catalogue
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
-from cluster.sqlite_store import SqliteStore
+from cluster.delta.lake import Lake
+from cluster.online import catalogue
+from cluster.online.store import OnlineStore
+from cluster.sqlite.store import SqliteStore
 from models.catalogue import ITEMS
 from models.catalogue_entries import Kind, parse_entry
 from models.tables import Table

@@ -8,16 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cluster.lake import Lake
-from cluster.online_store import HISTORY_LIMIT, OnlineUser
-from cluster.sqlite_store import SqliteStore
+from cluster.delta.lake import Lake
+from cluster.online.store import HISTORY_LIMIT, OnlineUser
+from cluster.sqlite.store import SqliteStore
 from models.catalogue import USERS
 from models.events import INTERACTIONS, UNTIMED_DATE, EventType
 from models.tables import Table
 from models.user_state import HistoryEvent
 from pipelines.online.warm import WarmProgress, warm
 from pipelines.warm_store import main
-from tests.cluster.online_store_suite import event, logged
+from tests.cluster.online.store_suite import event, logged
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 NUM_DAYS = 9

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from cluster import catalogue
-from cluster.lake import Lake
-from cluster.sqlite_store import SqliteStore
+from cluster.delta.lake import Lake
+from cluster.online import catalogue
+from cluster.sqlite.store import SqliteStore
 from models.catalogue import ITEMS, USERS
 from models.catalogue_entries import Kind, document, parse_entry
 from models.errors import NotFoundError

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from cluster.erasure_jobs import hide
-from cluster.lake import Lake
-from cluster.online_store import open_store
-from cluster.privacy_keys import load_keys
-from cluster.receipt_command import main as receipt
+from cluster.commands.receipt import main as receipt
+from cluster.delta.lake import Lake
+from cluster.online.store import open_store
+from cluster.privacy.erasure_jobs import hide
+from cluster.privacy.keys import load_keys
 from cluster.settings import Settings
 from models.tables import Table
 from pipelines.consent import main as consent
 from pipelines.export import main as export
 from pipelines.forget import main as forget
-from tests.cluster.privacy_suite import tombstones
+from tests.cluster.online.privacy_suite import tombstones
 from tests.pipelines.privacy.whole_world import EMAIL, GONE, World, make
 
 

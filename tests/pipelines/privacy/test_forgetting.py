@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from cluster.consuming.sink import sink
-from cluster.emails import open_email
-from cluster.erasure_jobs import hide, pending
-from cluster.lake import Lake
-from cluster.receipts import public_key, verify
+from cluster.delta.lake import Lake
+from cluster.privacy.emails import open_email
+from cluster.privacy.erasure_jobs import hide, pending
+from cluster.privacy.receipts import public_key, verify
 from cluster.registry import Registry
 from models.manifest import verify_files
 from models.privacy import ERASED_ID
@@ -24,7 +24,7 @@ from models.tables import Table
 from pipelines.learning.engine.checkpoint import Reader
 from pipelines.privacy import forgetting
 from pipelines.privacy.forgetting import finish_pending, forget
-from tests.cluster.online_store_suite import event
+from tests.cluster.online.store_suite import event
 from tests.pipelines.privacy.whole_world import EMAIL, GONE, TABLE, World, make, rows_of_others
 
 
@@ -158,7 +158,7 @@ def test_an_interrupted_erasure_goes_on(world: World, stop: str, monkeypatch: py
 def test_a_bundle_that_was_left_half_renewed_is_mended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The manifest is new and the files are old: nobody loads that, and the next attempt ends it."""
     with monkeypatch.context() as patch:
-        patch.setattr("cluster.vocabulary_erasure.blank", _dies)
+        patch.setattr("cluster.privacy.vocabulary_erasure.blank", _dies)
         with pytest.raises(KeyboardInterrupt):
             forget([GONE], world.places)
     finish_pending(world.places)

@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from cluster import catalogue
-from cluster.catalogue_store import Document
 from cluster.consuming.counting import count
 from cluster.consuming.sink import LakeSink
-from cluster.event_log import DeadLetter
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
-from cluster.privacy_keys import load_keys
+from cluster.delta.lake import Lake
+from cluster.online import catalogue
+from cluster.online.catalogue_store import Document
+from cluster.online.event_log import DeadLetter
+from cluster.online.store import OnlineStore
+from cluster.privacy.keys import load_keys
 from cluster.registry import Registry
 from cluster.storage import Folder
 from models.catalogue_entries import Kind, UserEntry
 from models.tables import Table
 from pipelines.online.catalogue_sink import catalogue_sink
 from pipelines.privacy.forgetting import Places, forget
-from tests.cluster.online_store_suite import event, read_all
-from tests.cluster.privacy_suite import bad_record
-from tests.cluster.redis_server import redis_url  # noqa: F401  (a fixture)
-from tests.cluster.stores import open_fresh, store  # noqa: F401  (fixtures)
+from tests.cluster.online.privacy_suite import bad_record
+from tests.cluster.online.store_suite import event, read_all
+from tests.cluster.online.stores import open_fresh, store  # noqa: F401  (fixtures)
+from tests.cluster.redis.redis_server import redis_url  # noqa: F401  (a fixture)
 
 GONE = "gone-user-7f3a"
 

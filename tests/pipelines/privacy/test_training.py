@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cluster.lake import Lake
-from cluster.lake_consent import keep_consent
-from cluster.lake_erasure import forget_past
+from cluster.delta.consent import keep_consent
+from cluster.delta.erasure import forget_past
+from cluster.delta.lake import Lake
 from cluster.storage import Folder
 from models.errors import ShoalError
 from models.tables import Table

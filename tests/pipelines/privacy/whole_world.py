@@ -14,19 +14,19 @@ import pyarrow.parquet as pq
 import torch
 
 from cluster.consuming.sink import sink
-from cluster.emails import seal_emails
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore, OnlineUser
-from cluster.privacy_keys import PrivacyKeys, load_keys
+from cluster.delta.lake import Lake
+from cluster.online.store import OnlineStore, OnlineUser
+from cluster.privacy.emails import seal_emails
+from cluster.privacy.keys import PrivacyKeys, load_keys
 from cluster.registry import Registry
-from cluster.sqlite_store import SqliteStore
+from cluster.sqlite.store import SqliteStore
 from cluster.storage import Folder
 from models.manifest import Manifest
 from models.tables import TABLES, Table
 from models.vocabulary import USERS_FILE
 from pipelines.learning.engine.checkpoint import Progress, save_whole
 from pipelines.privacy.forgetting import Places
-from tests.cluster.online_store_suite import event, exposure
+from tests.cluster.online.store_suite import event, exposure
 from tests.models.tiny_bundle import SPEC, USERS, write_bundle
 
 GONE = "gone-user-7f3a"

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
+from cluster.privacy.vocabulary_erasure import erase_from_runs
 from cluster.registry import Registry
-from cluster.vocabulary_erasure import erase_from_runs
 from models.events import INTERACTIONS, EventType
 from models.manifest import Manifest
 from models.privacy import ERASED_ID

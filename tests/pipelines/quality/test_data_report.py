@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
-from cluster.sqlite_store import SqliteStore
+from cluster.sqlite.store import SqliteStore
 from models.errors import ConfigError, InputError
 from models.events import UNTIMED_DATE
 from models.tables import TABLES, Table

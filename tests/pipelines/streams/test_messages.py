@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cluster.delta.lake import Lake
 from cluster.kafka_topic import Message
-from cluster.lake import Lake
 from models.errors import ConfigError
 from models.events import EventType
 from models.tables import Table

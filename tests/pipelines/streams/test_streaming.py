@@ -17,10 +17,10 @@ from threading import Event
 
 import pytest
 
+from cluster.delta.lake import Lake
 from cluster.kafka_topic import KafkaTopic
-from cluster.lake import Lake
-from cluster.online_store import OnlineStore
-from cluster.sqlite_store import SqliteStore
+from cluster.online.store import OnlineStore
+from cluster.sqlite.store import SqliteStore
 from models.errors import StoreError
 from models.events import Interaction
 from models.tables import Table
@@ -28,7 +28,7 @@ from pipelines.streams.dead_letters import DeadLetters
 from pipelines.streams.messages import MessageForm
 from pipelines.streams.streaming import Progress, stream
 from tests.cluster.kafka_brokers import kafka, produce  # noqa: F401  (a fixture)
-from tests.cluster.online_store_suite import logged, logged_ids
+from tests.cluster.online.store_suite import logged, logged_ids
 
 pytestmark = pytest.mark.slow
 _ROOT = Path(__file__).resolve().parents[3]

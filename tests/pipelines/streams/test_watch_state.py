@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from models.errors import InputError
 from models.tables import Table
 from pipelines.ingestion.layout import Layout, SourceFile

@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.storage import filesystem
 from models.errors import ConfigError, NotFoundError
 from models.tables import Table

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cluster.lake import Lake
+from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from cluster.storage import join
 from models.errors import ConfigError, NotFoundError
@@ -25,7 +25,7 @@ from pipelines.recipes import load_recipe
 from pipelines.upkeep.compacting import compact_table, due
 from pipelines.upkeep.named_versions import named_versions
 from pipelines.upkeep.retention import parse_windows, retain
-from tests.cluster.lake_rows import DAY, NOON, age, events, ids, wait_a_moment
+from tests.cluster.delta.lake_rows import DAY, NOON, age, events, ids, wait_a_moment
 
 INTERACTIONS = Table.INTERACTIONS.value
 

@@ -1,0 +1,1 @@
+"""Commands that need no pipeline, and what every command shares."""

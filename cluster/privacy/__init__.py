@@ -1,0 +1,1 @@
+"""Keys, sealed texts, receipts, and users out of files."""
