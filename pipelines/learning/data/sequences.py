@@ -13,7 +13,6 @@ from collections.abc import Collection
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 from ray.data import Dataset
 
@@ -21,10 +20,9 @@ from cluster.delta.lake import Lake
 from models.errors import NotFoundError
 from models.seeds import derive_seed
 from models.tables import Table
+from pipelines.learning.data.buckets import bucketed, buckets_for
 from pipelines.learning.data.consent import willing
 
-_ROWS_PER_BUCKET = 1_000_000
-_MIN_BUCKETS = 8
 _EVENT_COLUMNS = ["user_id", "item_id", "event_type", "timestamp", "country", "interaction_id"]
 _PROFILE_COLUMNS = ["user_id", "country", "attributes", "personalization"]
 ROW = pa.schema(
@@ -52,7 +50,7 @@ def sequences(lake: Lake, seed: int, users: Collection[str] | None = None, *, re
     num_events = lake.num_rows(Table.INTERACTIONS)
     if num_events == 0:
         raise NotFoundError(f"the lake {lake.uri} holds no interactions. Ingest a log first: shoal ingest --help")
-    num_buckets = max(_MIN_BUCKETS, num_events // _ROWS_PER_BUCKET)
+    num_buckets = buckets_for(num_events)
     wanted = ray.put(pa.array(sorted(users), pa.string())) if users is not None else None
     schema = ROW.append(_RECOMMENDATION) if recommendations else ROW
     asked = [*_EVENT_COLUMNS, *([_RECOMMENDATION.name] if recommendations else [])]
@@ -118,18 +116,3 @@ def _read(lake: Lake, table: Table, columns: list[str]) -> Dataset:
     return ray.data.read_delta(
         lake.table_uri(table), version=lake.version(table), storage_options=lake.storage_options, columns=columns
     )
-
-
-def bucketed(
-    rows: pa.Table, num_buckets: int, seed: int, schema: pa.Schema, wanted: ray.ObjectRef | None = None
-) -> pa.Table:
-    """Rows in the one layout of `schema`, with the bucket of their user; a column that they lack is null."""
-    if wanted is not None:
-        rows = rows.filter(pc.is_in(rows["user_id"], value_set=ray.get(wanted)))
-    columns = [
-        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
-        for field in schema
-    ]
-    hashes = pl.Series(rows["user_id"].to_pandas()).hash(seed=seed)
-    bucket = (hashes % num_buckets).cast(pl.Int64).to_arrow()
-    return pa.Table.from_arrays([*columns, bucket], names=[*schema.names, "bucket"])

@@ -21,14 +21,12 @@ from ray.data import Dataset
 from cluster.delta.lake import Lake
 from models.events import EventType
 from models.tables import Table
+from pipelines.learning.data.buckets import bucketed, buckets_for
 from pipelines.learning.data.consent import willing
-from pipelines.learning.data.sequences import bucketed
 from pipelines.learning.data.split import TEST, VALIDATION, Split
 
 TARGETS = ("view", "click", "purchase", "rating")
 SURFACE = "home"
-_ROWS_PER_BUCKET = 1_000_000
-_MIN_BUCKETS = 8
 _TEXTS = ("user_id", "item_id", "event_type", "country", "interaction_id", "recommendation_id", "surface", "context")
 ROW = pa.schema(
     [
@@ -66,7 +64,7 @@ _IMPRESSION = [*_USER_REC, "item_id"]
 def impressions(lake: Lake, split: Split, seed: int) -> Dataset:
     """Every user who was shown something. Lazy."""
     num_rows = lake.num_rows(Table.INTERACTIONS) + lake.num_rows(Table.EXPOSURES)
-    num_buckets = max(_MIN_BUCKETS, num_rows // _ROWS_PER_BUCKET)
+    num_buckets = buckets_for(num_rows)
     # Exposures are read whole: one of an older version has no column of contexts to ask for.
     wanted = {Table.EXPOSURES: None, Table.INTERACTIONS: [*_EVENT_COLUMNS, "timestamp", "rating"]}
     if lake.exists(Table.USERS):

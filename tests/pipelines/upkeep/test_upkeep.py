@@ -143,10 +143,7 @@ def test_what_is_new_can_be_told_after_old_days_were_dropped_and_vacuumed(place:
 
 
 @pytest.mark.slow
-def test_training_data_of_a_past_version_can_be_read_again(
-    place: Place, ray_session: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipelines.learning.data.sequences._MIN_BUCKETS", 1)
+def test_training_data_of_a_past_version_can_be_read_again(place: Place, ray_session: None) -> None:
     versions = place.append("a", "b")
     versions = place.append("c")
     place.run("begun", versions, finished=False)
