@@ -21,10 +21,16 @@ _BUCKET = "shoal-test"
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (`-n 2`), a file's tests stay together, and all that need Ray: there is one Ray, not two."""
+    """Side by side (`-n 2`), a file's tests stay together, and all that need Ray: there is one Ray, not two.
+
+    These go first, then those that start servers of their own (`xdist_group`): what is long must not begin last.
+    """
     on_ray = {item.path for item in items if "ray_session" in getattr(item, "fixturenames", ())}
+    alone = {item.path for item in items if item.get_closest_marker("xdist_group")}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
+        if item.path not in alone:
+            item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
+    items.sort(key=lambda item: 0 if item.path in on_ray else 1 if item.path in alone else 2)
 
 
 @pytest.fixture(scope="session", autouse=True)

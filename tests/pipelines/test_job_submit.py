@@ -23,6 +23,8 @@ from cluster.registry import Registry
 from tests.benchmarks.process_memory import family
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("servers")]
+
 ROOT = Path(__file__).resolve().parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))
 # Ray replaces 127.0.0.1 by the host's address; its neighbour on loopback stays what it is.
@@ -114,7 +116,6 @@ def run(environment: dict[str, str], pipeline: str, *arguments: object) -> None:
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-2_000:]
 
 
-@pytest.mark.slow
 def test_the_daily_run_and_batch_answers_run_as_jobs(cluster: dict[str, str], tmp_path: Path) -> None:
     log, recs = tmp_path / "log.parquet", tmp_path / "recs.parquet"
     write_checkerboard(Lake(str(tmp_path / "world")))
@@ -135,7 +136,6 @@ def test_the_daily_run_and_batch_answers_run_as_jobs(cluster: dict[str, str], tm
     assert recommended.sort("user_id", "rank")["rank"].to_list() == [1, 2, 3, 4, 5] * SIZE
 
 
-@pytest.mark.slow
 def test_a_wrong_token_is_refused(cluster: dict[str, str]) -> None:
     request = urllib.request.Request(f"{cluster['RAY_ADDRESS']}/api/jobs/", headers={"Authorization": "Bearer wrong"})
     with pytest.raises(urllib.error.HTTPError) as refused:

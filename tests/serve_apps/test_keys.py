@@ -20,6 +20,8 @@ from serve_apps.door_options import DoorOptions, admin_keys
 from serve_apps.live_keys import LiveKeys
 from tests.serve_apps.conftest import Serve, Server
 
+pytestmark = pytest.mark.xdist_group("servers")
+
 EVENT = {"user_id": "u1", "item_id": "i1", "event_type": "click"}
 HOME = "/api/recommendations/home?user_id=u1"
 LOOK_S = 1.05

@@ -24,7 +24,7 @@ from models.tables import Table
 from tests.serve_apps.running_server import RunningServer, running_server
 from tests.serve_apps.sample_bundle import publish
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("servers")]
 
 KEY = "a-key-for-the-test"
 HOME = "/api/recommendations/home"
