@@ -13,8 +13,9 @@ CODE_ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_CPUS = 4
 """Logical CPUs of a local session: two training workers, data tasks and Serve replicas share the real ones."""
 _OBJECT_STORE_BYTES = 512 << 20
-_KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 300_000}
-"""A worker process costs seconds to start, and each step of a pipeline wants some: a private session keeps them."""
+_KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 20_000}
+"""A worker process costs seconds to start, and each step of a pipeline wants some: a private session keeps them from
+one step to the next, and no longer, because one that has loaded a net holds half a gigabyte."""
 _TRAINING = {"OMP_NUM_THREADS": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25"}
 """One thread a worker keeps fractional CPUs honest. Ray Train takes one report a worker each time it polls; at its own
 2 s, epochs of a small log would wait for it.

@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "OMP_NUM_THREADS": "1",
-        "RAY_idle_worker_killing_time_threshold_ms": "300000",
+        "RAY_idle_worker_killing_time_threshold_ms": "20000",
     }
     options = {
         "node-ip-address": NODE,
