@@ -23,14 +23,15 @@ _BUCKET = "shoal-test"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (`-n 2`), a file's tests stay together, and all that need Ray: there is one Ray, not two.
 
-    These go first, then those that start servers of their own (`xdist_group`): what is long must not begin last.
+    These go first, and beside them those that a mark puts in one line (`xdist_group`), because they start servers of
+    their own: what is long must not begin last, and two of a kind at once would want more memory than there is.
     """
+    marked = {item.path: mark.args[0] for item in items if (mark := item.get_closest_marker("xdist_group"))}
     on_ray = {item.path for item in items if "ray_session" in getattr(item, "fixturenames", ())}
-    alone = {item.path for item in items if item.get_closest_marker("xdist_group")}
     for item in items:
-        if item.path not in alone:
+        if item.path not in marked:
             item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
-    items.sort(key=lambda item: 0 if item.path in on_ray else 1 if item.path in alone else 2)
+    items.sort(key=lambda item: 0 if item.path in on_ray else 1 if item.path in marked else 2)
 
 
 @pytest.fixture(scope="session", autouse=True)

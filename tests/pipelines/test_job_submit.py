@@ -23,7 +23,7 @@ from cluster.registry import Registry
 from tests.benchmarks.process_memory import family
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("servers")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 ROOT = Path(__file__).resolve().parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -107,7 +107,7 @@ def submit(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
     )
 
 
