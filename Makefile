@@ -30,7 +30,7 @@ serve: install
 	$(RUN) -m serve_apps.serve
 
 test: install services
-	$(RUN) -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadgroup --no-loadscope-reorder
+	$(RUN) -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadscope --no-loadscope-reorder
 
 test-fast: install
 	$(RUN) -m pytest tests --ignore=tests/benchmarks -m "not slow"

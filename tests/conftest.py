@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from cluster.ray_session import ray_session as start_ray
 
@@ -19,19 +23,32 @@ _ROOT = Path(__file__).resolve().parent.parent
 _BUCKET = "shoal-test"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (`-n 2`), a file's tests stay together, and all that need Ray: there is one Ray, not two.
+class _Lines(LoadScopeScheduling):
+    """Side by side (`-n 2`), tests of one line run one after the other in one process: see `_line_of`."""
 
-    These go first, and beside them those that a mark puts in one line (`xdist_group`), because they start servers of
-    their own: what is long must not begin last, and two of a kind at once would want more memory than there is.
+    def _split_scope(self, nodeid: str) -> str:
+        return _line_of(_ROOT / nodeid.partition("::")[0])
+
+
+@cache
+def _line_of(file: Path) -> str:
+    """A file is a line. All that need Ray are one, because there is one Ray; so are those that a mark puts together,
+    because they start servers of their own, and two of a kind at once would want more memory than there is.
     """
-    marked = {item.path: mark.args[0] for item in items if (mark := item.get_closest_marker("xdist_group"))}
-    on_ray = {item.path for item in items if "ray_session" in getattr(item, "fixturenames", ())}
-    for item in items:
-        if item.path not in marked:
-            item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
-    items.sort(key=lambda item: 0 if item.path in on_ray else 1 if item.path in marked else 2)
+    text = file.read_text()
+    marked = re.search(r'xdist_group\("(\w+)"\)', text)
+    return marked[1] if marked else "ray" if "ray_session" in text else str(file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Lines:
+    return _Lines(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long lines come first: what is long must not begin last."""
+    lines = {"ray": 0, "servers": 1}
+    items.sort(key=lambda item: lines.get(_line_of(item.path), 2))
 
 
 @pytest.fixture(scope="session", autouse=True)
