@@ -33,7 +33,7 @@ test: install services
 	$(RUN) -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadscope --no-loadscope-reorder
 
 test-fast: install
-	$(RUN) -m pytest tests --ignore=tests/benchmarks -m "not slow"
+	$(RUN) -m pytest tests --ignore=tests/benchmarks -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder
 
 check: install
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy

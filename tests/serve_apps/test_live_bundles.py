@@ -43,6 +43,7 @@ def test_without_a_champion_it_says_what_to_do(tmp_path: Path) -> None:
         LiveBundles(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_promote_and_rollback_are_followed_and_the_one_before_stays(registry: Registry, bundles: LiveBundles) -> None:
     before = bundles.champion
     registry.promote("v2")
@@ -52,6 +53,7 @@ def test_promote_and_rollback_are_followed_and_the_one_before_stays(registry: Re
     assert _becomes(bundles, "v1")
 
 
+@pytest.mark.slow
 def test_a_damaged_bundle_is_refused_and_the_next_good_one_taken(registry: Registry, bundles: LiveBundles) -> None:
     registry.promote("v2")
     weights = Path(registry.uri) / "bundles" / "v2" / "two_tower.safetensors"
@@ -65,6 +67,7 @@ def test_a_damaged_bundle_is_refused_and_the_next_good_one_taken(registry: Regis
     assert _becomes(bundles, "v3")
 
 
+@pytest.mark.slow
 def test_an_unreadable_registry_is_looked_at_again(registry: Registry, bundles: LiveBundles) -> None:
     alias = Path(registry.uri) / "champion.json"
     whole = alias.read_bytes()

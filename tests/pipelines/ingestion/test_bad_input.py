@@ -124,6 +124,7 @@ def test_one_broken_row_group_is_set_apart(tmp_path: Path) -> None:
     assert (found["_row"], found["_num_rows"]) == (1_001, 1_000)
 
 
+@pytest.mark.slow
 def test_a_gzip_file_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
     text = HEADER + "".join(f"user-{n * 7919},i,978300760,,\n" for n in range(500_000))
     packed = gzip.compress(text.encode())

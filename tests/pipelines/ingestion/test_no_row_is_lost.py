@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def encoded(row: str) -> bytes:
     return row.encode("utf-8", errors="surrogatepass")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @example(["\ufeff"], False)
 @example(['0","', GOOD[0]], False)
@@ -63,6 +65,7 @@ names = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(json_values | st.dictionaries(names, json_values, max_size=6), max_size=8))
 def test_json_lines(values: list[object]) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def examples(log: list[Event], until: int) -> set[tuple[object, ...]]:
     }
 
 
+@pytest.mark.slow
 @patiently
 @given(logs, logs, logs)
 def test_what_comes_later_changes_no_example(past: list[Event], one: list[Event], other: list[Event]) -> None:
