@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cluster.commands.results import Results
 from cluster.settings import Settings, place
 from models.errors import ConfigError, ShoalError
 
@@ -59,9 +61,10 @@ def run(
     """Parse, call, and turn a deliberate error into one clear line and exit code 2."""
     args = args_parser.parse_args(argv)
     try:
-        code = command(args)
-        sys.stdout.flush()
-        return code
+        with redirect_stdout(Results(sys.stdout, sys.stderr)):
+            code = command(args)
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:  # its reader, a `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
