@@ -26,14 +26,14 @@ from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
 from models.vocabulary import Rows
-from serve_apps.door_options import DoorOptions
-from serve_apps.gateway import create_api
-from serve_apps.http_errors import HttpError
-from serve_apps.live_bundles import SETTLE_S, LiveBundles
-from serve_apps.messages import Query
-from serve_apps.ranking import Ranking
-from serve_apps.retrieval import Retrieval
-from serve_apps.router import Router
+from serve_apps.chain.messages import Query
+from serve_apps.chain.ranking import Ranking
+from serve_apps.chain.retrieval import Retrieval
+from serve_apps.chain.router import Router
+from serve_apps.http.door_options import DoorOptions
+from serve_apps.http.errors import HttpError
+from serve_apps.http.gateway import create_api
+from serve_apps.live.bundles import SETTLE_S, LiveBundles
 from serve_apps.serve_options import (
     BATCH_SIZE,
     BATCH_WAIT_S,

@@ -16,8 +16,8 @@ from cluster.registry import Registry
 from cluster.settings import Settings
 from models.errors import NotFoundError
 from models.experiments import load_experiment
-from serve_apps.door_options import DoorOptions
 from serve_apps.environment import serve_environment
+from serve_apps.http.door_options import DoorOptions
 
 _EXAMPLE = "shoal serve --port 8000\n  curl 'localhost:8000/api/recommendations/home?user_id=42'"
 _ROUTES = """\

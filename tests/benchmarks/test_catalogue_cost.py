@@ -20,13 +20,13 @@ from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
 from models.experiments import CHAMPION_FOR_ALL
 from models.recommender import Recommender
-from serve_apps.item_view import ItemView
-from serve_apps.live_bundles import LiveBundles
-from serve_apps.live_catalogue import LiveCatalogue
-from serve_apps.messages import HomeQuery
-from serve_apps.ranking import Ranking
-from serve_apps.retrieval import Retrieval
-from serve_apps.router import Router
+from serve_apps.chain.messages import HomeQuery
+from serve_apps.chain.ranking import Ranking
+from serve_apps.chain.retrieval import Retrieval
+from serve_apps.chain.router import Router
+from serve_apps.live.bundles import LiveBundles
+from serve_apps.live.catalogue import LiveCatalogue
+from serve_apps.live.item_view import ItemView
 from tests.serve_apps.sample_bundle import publish
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,7 @@ from cluster.consuming.consumer import ConsumeOptions, Consumer
 from cluster.delta.lake import Lake
 from cluster.online.store import OnlineStore, open_store
 from models.tables import Table
-from serve_apps.api import InteractionBody
+from serve_apps.http.api import InteractionBody
 from tests.benchmarks.sizes import sizes
 from tests.cluster.consuming.gateway_process import HOST, cpu_s, gateway
 from tests.cluster.consuming.random_events import BATCH

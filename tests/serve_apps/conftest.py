@@ -17,13 +17,13 @@ from fastapi import FastAPI
 from cluster.online.store import OnlineStore, open_store
 from cluster.registry import Registry
 from models.experiments import CHAMPION_FOR_ALL, Experiment
-from serve_apps.door_options import DoorOptions, admin_keys
-from serve_apps.gateway import create_api
-from serve_apps.live_bundles import LiveBundles
-from serve_apps.messages import Query
-from serve_apps.ranking import Ranking
-from serve_apps.retrieval import Retrieval
-from serve_apps.router import Ranker, Retriever, Router
+from serve_apps.chain.messages import Query
+from serve_apps.chain.ranking import Ranking
+from serve_apps.chain.retrieval import Retrieval
+from serve_apps.chain.router import Ranker, Retriever, Router
+from serve_apps.http.door_options import DoorOptions, admin_keys
+from serve_apps.http.gateway import create_api
+from serve_apps.live.bundles import LiveBundles
 from tests.serve_apps.sample_bundle import publish
 
 

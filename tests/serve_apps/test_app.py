@@ -12,7 +12,7 @@ from ray import serve as ray_serve
 
 from models.errors import ConfigError
 from serve_apps.app import ServeArgs, build_app, running
-from serve_apps.messages import HomeQuery
+from serve_apps.chain.messages import HomeQuery
 from serve_apps.serve import main
 from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER
 

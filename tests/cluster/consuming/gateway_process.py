@@ -13,9 +13,9 @@ from pathlib import Path
 import uvicorn
 
 from cluster.online.store import open_store
-from serve_apps.door_options import DoorOptions
-from serve_apps.gateway import create_api
-from serve_apps.messages import HomeQuery, SimilarQuery
+from serve_apps.chain.messages import HomeQuery, SimilarQuery
+from serve_apps.http.door_options import DoorOptions
+from serve_apps.http.gateway import create_api
 
 HOST = "127.0.0.1"
 spawn = multiprocessing.get_context("spawn")

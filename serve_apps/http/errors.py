@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from models.errors import StoreError
-from serve_apps.api import ErrorResponse
+from serve_apps.http.api import ErrorResponse
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_S = "1"

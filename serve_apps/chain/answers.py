@@ -15,7 +15,7 @@ from models.candidates import Candidates
 from models.events import EventType
 from models.recommender import Recommender
 from models.user_state import UserState
-from serve_apps.item_view import ItemView
+from serve_apps.live.item_view import ItemView
 
 Item = dict[str, Any]
 _DONE = {

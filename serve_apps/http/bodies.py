@@ -6,7 +6,7 @@ import zlib
 
 from starlette.types import Message, Receive
 
-from serve_apps.http_errors import HttpError
+from serve_apps.http.errors import HttpError
 
 MAX_BODY_BYTES = 1 << 20
 """Of what is sent, and of what it unpacks to."""

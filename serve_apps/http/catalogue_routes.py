@@ -18,8 +18,8 @@ from cluster.online.catalogue import Kept, shown
 from cluster.online.catalogue_store import CatalogueStore
 from models.catalogue_entries import Entry, Kind, parse_entry, parse_named
 from models.errors import InputError, NotFoundError, StoreError
-from serve_apps.api import MAX_BATCH, Id
-from serve_apps.catalogue_api import (
+from serve_apps.http.api import MAX_BATCH, Id
+from serve_apps.http.catalogue_api import (
     DeletedItem,
     EntriesResponse,
     EntryVerdict,
@@ -29,7 +29,7 @@ from serve_apps.catalogue_api import (
     entry_body,
     patch_body,
 )
-from serve_apps.http_errors import ERRORS, HttpError
+from serve_apps.http.errors import ERRORS, HttpError
 
 _T = TypeVar("_T")
 _RESPONSES: dict[Kind, type[BaseModel]] = {Kind.ITEM: ItemResponse, Kind.USER: UserResponse}
@@ -74,7 +74,7 @@ def _add_one(routes: APIRouter, store: CatalogueStore, kind: Kind) -> None:
         """Merge a patch into it (RFC 7396): null removes a field. The same patch again changes nothing."""
         return _shown(kind, await _run(kind, lambda: catalogue.patch(store, kind, id_, body)))
 
-    if kind is Kind.ITEM:  # a user is erased: `serve_apps/privacy_routes.py`
+    if kind is Kind.ITEM:  # a user is erased: `serve_apps/http/privacy_routes.py`
 
         @routes.delete(path, response_model=DeletedItem, name="delete_item")
         async def delete(id_: EntryId) -> dict[str, Any]:

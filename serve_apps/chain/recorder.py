@@ -12,8 +12,8 @@ from cluster.online.store import OnlineStore
 from models.errors import StoreError
 from models.experiments import Experiment
 from models.exposures import Exposure
-from serve_apps.answers import Answer
-from serve_apps.messages import HomeQuery, Query
+from serve_apps.chain.answers import Answer
+from serve_apps.chain.messages import HomeQuery, Query
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.events import MAX_ID_BYTES, MAX_POSITION, EventType, Interaction, check_id, derive_interaction_id
-from serve_apps.messages import HomeQuery, SimilarQuery
+from serve_apps.chain.messages import HomeQuery, SimilarQuery
 
 MAX_LIMIT = 200
 MAX_BATCH = 1_000

@@ -11,7 +11,7 @@ from cluster.online.catalogue_store import CatalogueStore
 from models.catalogue_entries import Kind
 from models.errors import StoreError
 from models.recommender import Recommender
-from serve_apps.item_view import MAX_TITLES, ItemView
+from serve_apps.live.item_view import MAX_TITLES, ItemView
 
 _log = logging.getLogger(__name__)
 _PAGE = 10_000

@@ -18,8 +18,8 @@ from cluster.privacy.erasure_jobs import hide
 from cluster.privacy.keys import load_keys
 from cluster.registry import Registry
 from cluster.settings import Settings
-from serve_apps.api import Id
-from serve_apps.http_errors import ERRORS
+from serve_apps.http.api import Id
+from serve_apps.http.errors import ERRORS
 
 _PART_BYTES = 1 << 18
 _IN_MEMORY_BYTES = 8 << 20

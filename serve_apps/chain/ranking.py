@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from models.candidates import Candidates
 from models.features import UserBatch
-from serve_apps.live_bundles import LiveBundles
+from serve_apps.live.bundles import LiveBundles
 
 
 class Ranking:

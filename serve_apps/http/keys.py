@@ -13,7 +13,7 @@ from pathlib import Path
 from cluster.access.api_keys import ApiKey, Rates, Role, Secret
 from cluster.access.keys_file import Signature, read_keys, signature
 from models.errors import ConfigError
-from serve_apps.rate_limits import KeyLimits
+from serve_apps.http.rate_limits import KeyLimits
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0

@@ -15,7 +15,7 @@ from cluster.registry import Registry
 from models.experiments import Experiment, Variant
 from models.exposures import Exposure
 from models.recommender import Recommender
-from serve_apps.messages import HomeQuery, SimilarQuery
+from serve_apps.chain.messages import HomeQuery, SimilarQuery
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import NORWAY_ITEMS, publish

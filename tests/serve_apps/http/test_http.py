@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serve_apps.bodies import MAX_BODY_BYTES
+from serve_apps.http.bodies import MAX_BODY_BYTES
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server
 

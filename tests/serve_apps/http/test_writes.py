@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from models.events import Interaction
-from serve_apps.door_options import DoorOptions
-from serve_apps.event_times import EventTimes
+from serve_apps.http.door_options import DoorOptions
+from serve_apps.http.event_times import EventTimes
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server
 

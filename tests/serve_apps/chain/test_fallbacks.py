@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cluster.registry import Registry
-from serve_apps.ranking import Ranking
-from serve_apps.retrieval import Retrieval
+from serve_apps.chain.ranking import Ranking
+from serve_apps.chain.retrieval import Retrieval
 from tests.serve_apps.conftest import Serve, ids
 from tests.serve_apps.sample_bundle import publish
 

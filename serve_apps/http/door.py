@@ -9,11 +9,11 @@ from ipaddress import ip_address
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.access.api_keys import Rates, Role
-from serve_apps.access import OPEN_PATHS, roles_for
-from serve_apps.bodies import read_body, replay
-from serve_apps.http_errors import HttpError
-from serve_apps.live_keys import Caller, LiveKeys
-from serve_apps.rate_limits import KeyLimits
+from serve_apps.http.access import OPEN_PATHS, roles_for
+from serve_apps.http.bodies import read_body, replay
+from serve_apps.http.errors import HttpError
+from serve_apps.http.keys import Caller, LiveKeys
+from serve_apps.http.rate_limits import KeyLimits
 
 _ANYBODY = Caller("this machine", frozenset(Role), KeyLimits(Rates()))
 """Who asks where no key is needed."""

@@ -11,8 +11,8 @@ import pytest
 
 from cluster.access.api_keys import ApiKey, Rates, Role, Secret, key_hash
 from cluster.access.keys_file import change_keys
-from serve_apps.door_options import DoorOptions, admin_keys
-from serve_apps.rate_limits import Bucket, KeyLimits
+from serve_apps.http.door_options import DoorOptions, admin_keys
+from serve_apps.http.rate_limits import Bucket, KeyLimits
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server
 
@@ -110,7 +110,7 @@ def test_events_are_counted_by_the_event_and_a_refused_batch_is_not_written(serv
 def test_a_key_may_have_its_own_limits_and_keeps_its_bucket_when_others_change(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve_apps.live_keys._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("serve_apps.http.keys._LOOK_EVERY_S", 0.0)
     path = tmp_path / "keys.json"
 
     def put(name: str, rates: Rates) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from models.candidates import Candidates
 from models.features import UserBatch
 from models.vocabulary import Rows
-from serve_apps.live_bundles import LiveBundles
+from serve_apps.live.bundles import LiveBundles
 
 
 class Retrieval:

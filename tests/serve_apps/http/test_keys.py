@@ -15,9 +15,9 @@ from cluster.access.keys_file import change_keys
 from cluster.commands.keys import main as keys_command
 from cluster.settings import Settings
 from models.errors import ConfigError
-from serve_apps.access import OPEN_PATHS, RULES, roles_for
-from serve_apps.door_options import DoorOptions, admin_keys
-from serve_apps.live_keys import LiveKeys
+from serve_apps.http.access import OPEN_PATHS, RULES, roles_for
+from serve_apps.http.door_options import DoorOptions, admin_keys
+from serve_apps.http.keys import LiveKeys
 from tests.serve_apps.conftest import Serve, Server
 
 pytestmark = pytest.mark.xdist_group("servers")
@@ -125,7 +125,7 @@ def test_what_the_table_does_not_name_is_for_admin_alone(method: str, path: str)
 
 @pytest.fixture
 def _looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serve_apps.live_keys._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("serve_apps.http.keys._LOOK_EVERY_S", 0.0)
 
 
 @pytest.mark.usefixtures("_looks_each_time")

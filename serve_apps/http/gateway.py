@@ -11,14 +11,14 @@ from fastapi.responses import Response
 
 from cluster.online.store import OnlineStore
 from models.errors import StoreError
-from serve_apps.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
-from serve_apps.catalogue_routes import catalogue_routes
-from serve_apps.door import Door
-from serve_apps.door_options import DoorOptions
-from serve_apps.http_errors import ERRORS, HttpError, install_error_handlers
-from serve_apps.messages import HomeQuery, SimilarQuery
-from serve_apps.privacy_routes import privacy_routes
-from serve_apps.writes import write_routes
+from serve_apps.chain.messages import HomeQuery, SimilarQuery
+from serve_apps.http.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
+from serve_apps.http.catalogue_routes import catalogue_routes
+from serve_apps.http.door import Door
+from serve_apps.http.door_options import DoorOptions
+from serve_apps.http.errors import ERRORS, HttpError, install_error_handlers
+from serve_apps.http.privacy_routes import privacy_routes
+from serve_apps.http.writes import write_routes
 
 _log = logging.getLogger(__name__)
 _ANSWER_TIMEOUT_S = 10.0

@@ -16,8 +16,8 @@ import httpx
 import orjson
 import pytest
 
-from serve_apps.bodies import MAX_BODY_BYTES
-from serve_apps.strict_json import MAX_DEPTH, RepeatedKey, parse_json
+from serve_apps.http.bodies import MAX_BODY_BYTES
+from serve_apps.http.strict_json import MAX_DEPTH, RepeatedKey, parse_json
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Server
 

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.registry import Registry
 from models.errors import NotFoundError
-from serve_apps.live_bundles import POLL_S, LiveBundles
+from serve_apps.live.bundles import POLL_S, LiveBundles
 from tests.serve_apps.sample_bundle import publish
 
 

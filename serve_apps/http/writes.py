@@ -17,12 +17,12 @@ from cluster.online.store import SEEN_WINDOW_S, OnlineStore
 from models.errors import InputError
 from models.events import EventType, Interaction
 from models.quarantine import Rejected
-from serve_apps.api import MAX_BATCH, FeedbackBody, InteractionBody, InteractionsResponse, Verdict, WriteParams
-from serve_apps.door import too_many
-from serve_apps.event_times import EventTimes
-from serve_apps.http_errors import ERRORS, HttpError, first_problem
-from serve_apps.rejections import rejected
-from serve_apps.strict_json import RepeatedKey, parse_json
+from serve_apps.http.api import MAX_BATCH, FeedbackBody, InteractionBody, InteractionsResponse, Verdict, WriteParams
+from serve_apps.http.door import too_many
+from serve_apps.http.errors import ERRORS, HttpError, first_problem
+from serve_apps.http.event_times import EventTimes
+from serve_apps.http.rejections import rejected
+from serve_apps.http.strict_json import RepeatedKey, parse_json
 
 _DUPLICATE = (
     f"this interaction_id was taken before and counts once; an id is remembered for {SEEN_WINDOW_S // 86_400} days."

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from serve_apps.http_errors import HttpError
+from serve_apps.http.errors import HttpError
 
 MAX_DEPTH = 16
 _ESCAPED_COLON = (b"\\u003a", b"\\u003A")

@@ -18,8 +18,8 @@ from cluster.online.store import open_store
 from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
 from models.experiments import Experiment, Variant
-from serve_apps.ranking import Ranking
-from serve_apps.retrieval import Retrieval
+from serve_apps.chain.ranking import Ranking
+from serve_apps.chain.retrieval import Retrieval
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish

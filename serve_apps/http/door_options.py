@@ -9,8 +9,8 @@ from pathlib import Path
 from cluster.access.api_keys import ApiKey, Rates, Role, Secret, key_hash
 from cluster.access.keys_file import read_keys
 from cluster.settings import Settings
-from serve_apps.event_times import EventTimes
-from serve_apps.live_keys import LiveKeys
+from serve_apps.http.event_times import EventTimes
+from serve_apps.http.keys import LiveKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

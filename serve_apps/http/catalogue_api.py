@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from models.catalogue_entries import ENTRIES, ItemEntry, Kind, UserEntry
-from serve_apps.api import MAX_BATCH
+from serve_apps.http.api import MAX_BATCH
 
 _VERSION = "UTC moment of its last change."
 

@@ -34,11 +34,11 @@ from models.privacy import ERASED_ID
 from models.recommender import NUM_CANDIDATES, Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
-from serve_apps.answers import Answer, Item, make_answer, popular_items, recommended_items, similar_items
-from serve_apps.live_bundles import LiveBundles
-from serve_apps.live_catalogue import LiveCatalogue
-from serve_apps.messages import HomeQuery, Query, SimilarQuery
-from serve_apps.recorder import Recorder
+from serve_apps.chain.answers import Answer, Item, make_answer, popular_items, recommended_items, similar_items
+from serve_apps.chain.messages import HomeQuery, Query, SimilarQuery
+from serve_apps.chain.recorder import Recorder
+from serve_apps.live.bundles import LiveBundles
+from serve_apps.live.catalogue import LiveCatalogue
 
 _log = logging.getLogger(__name__)
 SIMILAR_VARIANT = "similar"

@@ -1,0 +1,1 @@
+"""The door: routes, bodies, keys, limits and errors. The only home of `fastapi`."""

@@ -1,0 +1,1 @@
+"""What a replica holds in memory and keeps level: bundles, the catalogue."""
