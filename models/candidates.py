@@ -34,6 +34,10 @@ class Candidates:
         """Those that `keep` marks, in their order."""
         return Candidates(self.item_rows[keep], self.scores[keep])
 
+    def without(self, rows: Rows) -> Candidates:
+        """Those that are not among the rows, in their order."""
+        return self.where(~np.isin(self.item_rows, rows)) if len(rows) else self
+
     def reordered(self, scores: NDArray[np.float32]) -> Candidates:
         """The same items by other scores; equals keep their order."""
         order = np.argsort(-scores, kind="stable")

@@ -73,6 +73,10 @@ class Recommender:
         """Rows of the known items among `item_ids`."""
         return np.asarray(self.items.vocabulary.known_rows(list(item_ids)), np.int64)
 
+    def rows_in_order(self, item_ids: Sequence[str]) -> Rows:
+        """Rows of the known items among `item_ids`, in their order."""
+        return np.asarray(self.items.vocabulary.known_rows(item_ids), np.int64)
+
     def retrieve(self, users: Sequence[UserState], k: int, exclude: Sequence[AbstractSet[str]]) -> list[Candidates]:
         """The best `k` of the whole catalogue for each user; items of `exclude` never appear."""
         if not users:

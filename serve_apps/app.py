@@ -26,24 +26,17 @@ from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
 from models.vocabulary import Rows
+from serve_apps.chain.exclusion import Exclusion
+from serve_apps.chain.front import BusyError, Front
 from serve_apps.chain.messages import Query
-from serve_apps.chain.ranking import Ranking
-from serve_apps.chain.retrieval import Retrieval
 from serve_apps.chain.router import Router
 from serve_apps.http.door_options import DoorOptions
-from serve_apps.http.errors import HttpError
 from serve_apps.http.gateway import create_api
 from serve_apps.live.bundles import SETTLE_S, LiveBundles
-from serve_apps.serve_options import (
-    BATCH_SIZE,
-    BATCH_WAIT_S,
-    BATCHES_IN_FLIGHT,
-    GATEWAY,
-    RANKING,
-    RETRIEVAL,
-    ROUTER,
-    Tier,
-)
+from serve_apps.ray_measures import RayMeasures
+from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER, Tier
+from serve_apps.tiers.ranking import Ranking
+from serve_apps.tiers.retrieval import Retrieval
 
 APP_NAME = "shoal"
 
@@ -146,36 +139,41 @@ class _RouterDeployment(Router):
     ) -> None:
         stages = _Stages(retrieval, ranking)
         bundles = LiveBundles(registry, experiment.pinned, SETTLE_S)
-        super().__init__(bundles, open_store(store), experiment, stages, stages, exclude_seen)
+        super().__init__(
+            bundles, open_store(store), experiment, stages, stages, RayMeasures(), Exclusion(seen=exclude_seen)
+        )
+
+
+class _Behind:
+    """The router behind its handle."""
+
+    def __init__(self, router: DeploymentHandle) -> None:
+        self._router = router
+
+    async def recommend(self, queries: Sequence[Query]) -> list[bytes]:
+        try:
+            return list(await _call(self._router.recommend, queries))
+        except BackPressureError as error:
+            raise BusyError("more requests than this server can answer. Try again.") from error
+
+    async def spare(self, country: str | None) -> bytes:
+        return bytes(await _call(self._router.spare, country))
+
+    async def champion(self) -> str:
+        return str(await _call(self._router.champion))
 
 
 class _GatewayDeployment:
     """The ASGI application is made in the replica, after its handles have arrived."""
 
     def __init__(self, router: DeploymentHandle, store: str, door: DoorOptions, stock: bool) -> None:
-        self._router, self._door, self._stock = router, door, stock
+        self._front, self._door = Front(_Behind(router), batched=not stock), door
         self._store = open_store(store)
         warn_of_losses(self._store)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self, self._store, self._door)
+        return create_api(self._front, self._store, self._door)
 
     async def recommend(self, query: Query) -> bytes:
-        """One question, sharing its hop with those that come at the same time."""
-        try:
-            return bytes(await self._batched(query) if not self._stock else (await self._ask([query]))[0])
-        except BackPressureError as error:
-            raise HttpError(503, "busy", "more requests than this server can answer. Try again.") from error
-
-    async def champion(self) -> str:
-        """Version of the champion in use."""
-        return str(await _call(self._router.champion))
-
-    async def _ask(self, queries: Sequence[Query]) -> list[bytes]:
-        return list(await _call(self._router.recommend, queries))
-
-    @serve.batch(  # type: ignore[untyped-decorator]
-        max_batch_size=BATCH_SIZE, batch_wait_timeout_s=BATCH_WAIT_S, max_concurrent_batches=BATCHES_IN_FLIGHT
-    )
-    async def _batched(self, queries: list[Query]) -> list[bytes]:
-        return await self._ask(queries)
+        """One answer, for callers inside the cluster."""
+        return await self._front.recommend(query)

@@ -5,11 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-BATCH_SIZE = 32
-BATCH_WAIT_S = 0.002
-BATCHES_IN_FLIGHT = 4
-"""A hop is paid per call, so concurrent requests share it: up to 32 of them, none waiting longer than 2 ms."""
-
 
 @dataclass(frozen=True, slots=True)
 class Tier:

@@ -15,6 +15,8 @@ from models.candidates import Candidates
 from models.events import EventType
 from models.recommender import Recommender
 from models.user_state import UserState
+from models.vocabulary import Rows
+from serve_apps.chain.task import Task
 from serve_apps.live.item_view import ItemView
 
 Item = dict[str, Any]
@@ -36,6 +38,7 @@ class Answer:
     variant: str
     model_version: str
     fallback: str | None
+    fallback_cause: str | None
     freshness_ms: int | None
 
     def to_json(self) -> bytes:
@@ -43,11 +46,12 @@ class Answer:
         return orjson.dumps(self)
 
 
-def make_answer(items: list[Item], variant: str, version: str, fallback: str | None, user: UserState) -> Answer:
-    """An answer under a new id; its freshness is the age of the user's newest event."""
+def make_answer(items: list[Item], task: Task, version: str) -> Answer:
+    """An answer under a new id, on the rung of its task; its freshness is the age of the user's newest event."""
+    user = task.user
     newest = max((event.timestamp_us for event in user.history), default=None)
     freshness_ms = None if newest is None else max(0, (user.now_us - newest) // 1_000)
-    return Answer(uuid.uuid4().hex, items, variant, version, fallback, freshness_ms)
+    return Answer(uuid.uuid4().hex, items, task.variant.name, version, task.rung, task.cause, freshness_ms)
 
 
 def recommended_items(recommender: Recommender, view: ItemView, user: UserState, candidates: Candidates) -> list[Item]:
@@ -71,6 +75,16 @@ def popular_items(
     own = recommender.popularity.in_country(country, candidates.item_rows)
     reasons = [f"Popular in {country}" if local else "Popular" for local in own.tolist()]
     return _items(recommender, view, candidates, reasons, "popularity")
+
+
+def trending_items(
+    recommender: Recommender, view: ItemView, user: UserState, rows: Rows, local: AbstractSet[str]
+) -> list[Item]:
+    """Rows of trending items in order; `local`: ids of the country's own list. A score is a place from 1 down to 0."""
+    ids = recommender.items.ids
+    reasons = [f"Trending in {user.country}" if ids[row] in local else "Trending" for row in rows.tolist()]
+    scores = np.linspace(1.0, 0.0, len(rows), endpoint=False, dtype=np.float32)
+    return _items(recommender, view, Candidates(rows, scores), reasons, "trending")
 
 
 def similar_items(recommender: Recommender, view: ItemView, item_id: str, candidates: Candidates) -> list[Item]:

@@ -1,57 +1,48 @@
-"""Stage: from questions to answers. Assigns variants, reads the users once for the batch, asks retrieval and ranking.
+"""From questions to answers: the stages of a batch, one after the other, each in its frame.
 
-The rungs below the full chain, named in an answer's `fallback`:
+    hydrate → retrieve → rank → select → record
 
-    personalization_off          the user refused it: popular items of their country answer, for all alike
-    unknown_user, unknown_item   nothing is known of the user or item: popular items answer
-    all_seen                     nothing is left that the user has not seen: popular items answer
-    without_ranking              ranking failed: retrieval's order answers
-    retrieval_failed             retrieval failed: popular items answer
-    store_unavailable            the user's state could not be read: popular items answer
-
-On every rung an item that is deleted, unavailable, expired or not for the user's country is left out, and others take
-its place.
+A stage that fails or is late costs its rung (`rungs.py`), never the answer. On every rung an item that is deleted,
+unavailable, expired or not for the user's country is left out, and others take its place. No answer is empty unless the
+user may see nothing at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
-import numpy as np
-
-from cluster.online.store import OnlineStore, OnlineUser
+from cluster.online.store import OnlineStore
 from models.candidates import Candidates
-from models.errors import StoreError
 from models.experiments import Experiment, Variant
 from models.features import UserBatch
-from models.privacy import ERASED_ID
-from models.recommender import NUM_CANDIDATES, Recommender
-from models.user_state import UserState
+from models.recommender import Recommender
 from models.vocabulary import Rows
-from serve_apps.chain.answers import Answer, Item, make_answer, popular_items, recommended_items, similar_items
-from serve_apps.chain.messages import HomeQuery, Query, SimilarQuery
-from serve_apps.chain.recorder import Recorder
+from serve_apps.chain.answers import Answer, make_answer, recommended_items, similar_items
+from serve_apps.chain.deadline import Deadline
+from serve_apps.chain.exclusion import Exclusion
+from serve_apps.chain.frame import Frame, Measures
+from serve_apps.chain.ladder import Ladder
+from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, Query, SimilarQuery
+from serve_apps.chain.rungs import Cause, Rung
+from serve_apps.chain.stages.hydrate import Hydrate
+from serve_apps.chain.stages.record import Recorder
+from serve_apps.chain.stages.retrieve import allowed_candidates
+from serve_apps.chain.task import Task
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
+from serve_apps.live.trending import LiveTrending
 
-_log = logging.getLogger(__name__)
+_SHARE_OF_STORE = 0.5
+"""Of the time there is, what the store may take: behind it, there must be enough for what answers without it."""
 SIMILAR_VARIANT = "similar"
 """Similar items are outside the experiment; their answers carry this as `variant`."""
-_STAGE_TIMEOUT_S = 2.0
-_MIN_CANDIDATES = NUM_CANDIDATES // 2
-"""Candidates that a user has to be left with once those they may not see are out; else retrieval is asked for more."""
-_WIDEN, _MAX_CANDIDATES = 8, 64 * NUM_CANDIDATES
-"""How many times as many are asked for then, and at most; popular items fill what is missing still."""
 
 
 class Retriever(Protocol):
-    """The retrieval stage, wherever it runs."""
+    """The retrieval tier, wherever it runs."""
 
     async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]: ...
 
@@ -59,26 +50,13 @@ class Retriever(Protocol):
 
 
 class Ranker(Protocol):
-    """The ranking stage, wherever it runs."""
+    """The ranking tier, wherever it runs."""
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One question on its way: `at` is its place in the batch."""
-
-    at: int
-    query: Query
-    user: UserState
-    variant: Variant
-
-
 class Router:
-    """Answers a batch of questions; a failed stage costs its rung, never the answer.
-
-    No answer is empty unless the user may see nothing at all.
-    """
+    """Answers a batch of questions by the earliest of their deadlines."""
 
     def __init__(
         self,
@@ -87,180 +65,151 @@ class Router:
         experiment: Experiment,
         retrieval: Retriever,
         ranking: Ranker,
-        exclude_seen: bool = True,
+        measures: Measures,
+        exclusion: Exclusion | None = None,
     ) -> None:
-        self._bundles, self._store, self._experiment = bundles, store, experiment
+        self._bundles, self._experiment = bundles, experiment
         self._retrieval, self._ranking = retrieval, ranking
-        self._exclude_seen = exclude_seen
-        self._recorder = Recorder(store, experiment)
+        self._exclusion = exclusion or Exclusion()
         self._catalogue = LiveCatalogue(store.catalogue)
         bundles.before_each(self._catalogue.prepare)
+        self._trending = LiveTrending(store)
+        self._hydrate = Hydrate(store, bundles, self._catalogue)
+        self._ladder = Ladder(bundles, self._catalogue, self._trending, self._exclusion)
+        self._recorder = Recorder(store, experiment)
+        self._frame = Frame(measures)
 
     async def champion(self) -> str:
         """Version of the champion in use."""
         return self._bundles.champion.version
 
+    def close(self) -> None:
+        """Stop following the store."""
+        self._trending.close()
+
+    async def spare(self, country: str | None) -> bytes:
+        """The row that the gateway holds for strangers of a country, as long as one may be."""
+        query = HomeQuery("", MAX_LIMIT, country)
+        user, _ = self._hydrate.strangers([query])[0]
+        return self._ladder.popular(Task(0, query, user, Variant(query.surface, 1.0)), Cause.CHAIN_LATE).to_json()
+
     async def recommend(self, queries: Sequence[Query]) -> list[bytes]:
         """One answer for each question, in order, as JSON."""
-        users, store_failed = await self._users(queries)
+        deadline = min((query.deadline for query in queries), key=lambda each: each.at)
+        hydrated = await self._frame.run("hydrate", self._hydrate.users(queries), deadline, _SHARE_OF_STORE)
+        users = hydrated.result or self._hydrate.strangers(queries)
+        tasks = [
+            Task(at, query, user, self._variant(query), refused)
+            for at, (query, (user, refused)) in enumerate(zip(queries, users, strict=True))
+        ]
         answers: dict[int, Answer] = {}
-        home: dict[str, list[_Task]] = {}
-        similar: list[_Task] = []
-        for at, (query, (user, refused)) in enumerate(zip(queries, users, strict=True)):
-            if isinstance(query, SimilarQuery):
-                task = _Task(at, query, user, Variant(SIMILAR_VARIANT, 1.0))
-                if store_failed and query.user_id:  # what they hid is not known
-                    answers[at] = self._popular(task, "store_unavailable", {query.item_id})
-                else:
-                    similar.append(task)
-                continue
-            task = _Task(at, query, user, self._experiment.assign(query.user_id))
-            if refused and not store_failed:
-                answers[at] = self._popular(task, "personalization_off")
-            elif task.variant.source == "popularity" or store_failed:
-                answers[at] = self._popular(task, "store_unavailable" if store_failed else None)
-            else:
-                home.setdefault(task.variant.version or self._bundles.champion.version, []).append(task)
-        work = [self._home(version, tasks, answers) for version, tasks in home.items()]
-        await asyncio.gather(*work, *([self._similar(similar, answers)] if similar else []))
+        similar, home = self._divide(tasks, hydrated.ok, answers)
+        work = [self._home(version, those, answers, deadline) for version, those in home.items()]
+        await asyncio.gather(*work, *([self._similar(similar, answers, deadline)] if similar else []))
         in_order = [answers[at] for at in range(len(queries))]
         self._recorder.record(queries, in_order)
+        self._frame.count([(query.surface, answer) for query, answer in zip(queries, in_order, strict=True)])
         return [answer.to_json() for answer in in_order]
 
-    async def _users(self, queries: Sequence[Query]) -> tuple[list[tuple[UserState, bool]], bool]:
-        """State of each question's user, and whether they refuse personalization, in one fetch; empty states and True
-        when the store cannot answer.
+    def _variant(self, query: Query) -> Variant:
+        if isinstance(query, SimilarQuery):
+            return Variant(SIMILAR_VARIANT, 1.0)
+        return self._experiment.assign(query.user_id)
 
-        That fetch also tells whether the catalogue has changed. Only then what changed is fetched, before any answer.
-        """
-        now = datetime.now(UTC)
-        ids = [query.user_id or "" for query in queries]
-        failed = False
-        try:
-            found = await asyncio.wait_for(asyncio.to_thread(self._fetch, ids), _STAGE_TIMEOUT_S)
-        except (StoreError, TimeoutError) as error:
-            _log.error("answering without the store: %r", error)
-            found, failed = [OnlineUser()] * len(ids), True
-        states = [_state(user, query, now) for user, query in zip(found, queries, strict=True)]
-        return [(state, user.personalization is False) for state, user in zip(states, found, strict=True)], failed
-
-    def _fetch(self, user_ids: Sequence[str]) -> list[OnlineUser]:
-        fetched = self._store.fetch(user_ids)
-        self._catalogue.catch_up(self._bundles.loaded, fetched.items_version)
-        return fetched.users
-
-    async def _home(self, version: str, tasks: Sequence[_Task], answers: dict[int, Answer]) -> None:
-        """Answers of one version's tasks, into `answers`."""
-        try:
-            recommender = await asyncio.wait_for(self._bundles.get(version), _STAGE_TIMEOUT_S)
-            known: list[_Task] = []
-            for task in tasks:
-                if recommender.has_signal(task.user):
-                    known.append(task)
+    def _divide(
+        self, tasks: Sequence[Task], hydrated: bool, answers: dict[int, Answer]
+    ) -> tuple[list[Task], dict[str, list[Task]]]:
+        """Tasks of similar items, and home tasks by version; those that need no stage more are answered at once."""
+        similar: list[Task] = []
+        home: dict[str, list[Task]] = {}
+        for task in tasks:
+            query = task.query
+            if isinstance(query, SimilarQuery):
+                if not hydrated and query.user_id:  # what they hid is not known
+                    answers[task.at] = self._ladder.trending(task, Cause.STORE_UNAVAILABLE, {query.item_id})
                 else:
-                    answers[task.at] = self._popular(task, "unknown_user")
-            if not known:
-                return
-            batch = recommender.batch([task.user for task in known])
-            barred = [recommender.rows(self._excluded(task.user)) for task in known]
-            found = await self._candidates(
-                recommender, known, lambda k: self._retrieval.retrieve(version, batch, k, barred)
-            )
-        except Exception:  # whatever it was, the answer is owed
-            _log.exception("retrieval failed for version %s; popular items answer", version)
-            for task in tasks:
-                answers.setdefault(task.at, self._popular(task, "retrieval_failed"))
+                    similar.append(task)
+            elif task.refused:
+                answers[task.at] = self._ladder.popular(task, Cause.PERSONALIZATION_OFF)
+            elif task.variant.source == "popularity":
+                answers[task.at] = self._ladder.popular(task, None if hydrated else Cause.STORE_UNAVAILABLE)
+            elif not hydrated:
+                answers[task.at] = self._ladder.trending(task, Cause.STORE_UNAVAILABLE)
+            else:
+                home.setdefault(task.variant.version or self._bundles.champion.version, []).append(task)
+        return similar, home
+
+    async def _home(self, version: str, tasks: Sequence[Task], answers: dict[int, Answer], deadline: Deadline) -> None:
+        """Answers of one version's tasks, into `answers`."""
+        loaded = await self._frame.run("load", self._bundles.get(version), deadline)
+        recommender = loaded.result
+        if recommender is None:
+            cause = Cause.RETRIEVAL_LATE if loaded.late else Cause.RETRIEVAL_FAILED
+            answers.update((task.at, self._ladder.cached(task, cause)) for task in tasks)
             return
-        ranked, fallback = await self._rank(version, batch, found)
-        for task, candidates in zip(known, ranked, strict=True):
-            answers[task.at] = self._personal(recommender, task, candidates, fallback)
+        known = [task for task in tasks if recommender.has_signal(task.user)]
+        answers.update(
+            (task.at, self._ladder.trending(task, Cause.UNKNOWN_USER))
+            for task in tasks
+            if not recommender.has_signal(task.user)
+        )
+        if known:
+            await self._personal(recommender, known, answers, deadline)
 
-    async def _candidates(
-        self, recommender: Recommender, tasks: Sequence[_Task], ask: Callable[[int], Awaitable[list[Candidates]]]
-    ) -> list[Candidates]:
-        """What retrieval finds and the users may see; asked for more while that leaves a user with too few."""
-        view, k = self._catalogue.view(recommender), NUM_CANDIDATES
-        while True:
-            found = await asyncio.wait_for(ask(k), _STAGE_TIMEOUT_S)
-            kept = [view.kept(whole, task.user) for task, whole in zip(tasks, found, strict=True)]
-            short = any(
-                # Fewer than were asked for are all there are.
-                len(few) < len(whole) == k and len(few) < max(_MIN_CANDIDATES, task.query.limit)
-                for task, few, whole in zip(tasks, kept, found, strict=True)
-            )
-            if not short or k >= _MAX_CANDIDATES:
-                return [candidates.head(NUM_CANDIDATES) for candidates in kept]
-            k *= _WIDEN
-
-    async def _rank(
-        self, version: str, users: UserBatch, found: list[Candidates]
-    ) -> tuple[list[Candidates], str | None]:
-        try:
-            return await asyncio.wait_for(self._ranking.rank(version, users, found), _STAGE_TIMEOUT_S), None
-        except Exception:  # whatever it was, the answer is owed
-            _log.exception("ranking failed for version %s; retrieval's order answers", version)
-            return found, "without_ranking"
-
-    async def _similar(self, tasks: Sequence[_Task], answers: dict[int, Answer]) -> None:
-        recommender = self._bundles.champion
-        ids = [task.query.item_id for task in tasks if isinstance(task.query, SimilarQuery)]
-        failed = False
-        try:
-            found = await self._candidates(
-                recommender, tasks, lambda k: self._retrieval.similar(recommender.version, ids, k)
-            )
-        except Exception:  # whatever it was, the answer is owed
-            _log.exception("retrieval failed for version %s; popular items answer", recommender.version)
-            found, failed = [Candidates.empty()] * len(ids), True
+    async def _personal(
+        self, recommender: Recommender, tasks: Sequence[Task], answers: dict[int, Answer], deadline: Deadline
+    ) -> None:
+        batch = recommender.batch([task.user for task in tasks])
+        barred = [recommender.rows(self._exclusion.of(task.user)) for task in tasks]
         view = self._catalogue.view(recommender)
-        for task, item_id, candidates in zip(tasks, ids, found, strict=True):
-            shown = candidates.where(~np.isin(candidates.item_rows, recommender.rows(task.user.hidden)))
-            items = similar_items(recommender, view, item_id, shown.head(task.query.limit))
-            if items:
-                items = self._filled(items, recommender, task, {item_id})
-                answers[task.at] = make_answer(items, SIMILAR_VARIANT, recommender.version, None, task.user)
-                continue
-            unknown = recommender.items.vocabulary.row(item_id) is None
-            fallback = "retrieval_failed" if failed else "unknown_item" if unknown else "all_seen"
-            answers[task.at] = self._popular(task, fallback, {item_id})
+        ask = partial(self._retrieve, recommender.version, batch, barred)
+        found = await self._frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline)
+        if found.result is None:
+            cause = Cause.RETRIEVAL_LATE if found.late else Cause.RETRIEVAL_FAILED
+            answers.update((task.at, self._ladder.cached(task, cause)) for task in tasks)
+            return
+        ranked = await self._frame.run("rank", self._ranking.rank(recommender.version, batch, found.result), deadline)
+        if ranked.result is None:
+            for task in tasks:
+                task.rung = Rung.WITHOUT_RANKING
+                task.cause = Cause.RANKING_LATE if ranked.late else Cause.RANKING_FAILED
+        with self._frame.timed("select"):
+            for task, candidates in zip(tasks, ranked.result or found.result, strict=True):
+                answers[task.at] = self._row(recommender, task, candidates)
 
-    def _personal(self, recommender: Recommender, task: _Task, candidates: Candidates, fallback: str | None) -> Answer:
+    async def _retrieve(self, version: str, users: UserBatch, barred: Sequence[Rows], k: int) -> list[Candidates]:
+        return await self._retrieval.retrieve(version, users, k, barred)
+
+    def _row(self, recommender: Recommender, task: Task, candidates: Candidates) -> Answer:
         if not len(candidates):
-            return self._popular(task, "all_seen")
+            return self._ladder.popular(task, Cause.NOTHING_FOUND)
+        if task.rung is None:
+            self._ladder.keep(task, recommender, candidates)
         view = self._catalogue.view(recommender)
         items = recommended_items(recommender, view, task.user, candidates.head(task.query.limit))
-        items = self._filled(items, recommender, task)
-        return make_answer(items, task.variant.name, recommender.version, fallback, task.user)
+        return make_answer(self._ladder.filled(items, recommender, task), task, recommender.version)
 
-    def _popular(self, task: _Task, fallback: str | None, also: AbstractSet[str] = frozenset()) -> Answer:
-        """Popular items without the excluded ones; when those are all, without the hidden ones; else any."""
-        recommender, user, limit = self._bundles.champion, task.user, task.query.limit
+    async def _similar(self, tasks: Sequence[Task], answers: dict[int, Answer], deadline: Deadline) -> None:
+        recommender = self._bundles.champion
         view = self._catalogue.view(recommender)
-        items = popular_items(recommender, view, user, limit, self._excluded(user) | also)
-        for excluded in (user.hidden, frozenset[str]()):
-            if not items:
-                items = popular_items(recommender, view, user, limit, excluded)
-                fallback = fallback or "all_seen"
-        return make_answer(items, task.variant.name, recommender.version, fallback, user)
+        ids = [task.query.item_id for task in tasks if isinstance(task.query, SimilarQuery)]
 
-    def _filled(
-        self, items: list[Item], recommender: Recommender, task: _Task, also: AbstractSet[str] = frozenset()
-    ) -> list[Item]:
-        """The row, what the user may not see replaced by popular items where retrieval found no others."""
-        view, missing = self._catalogue.view(recommender), task.query.limit - len(items)
-        if missing <= 0 or not view.restricts:
-            return items
-        shown = {item["item_id"] for item in items} | also | self._excluded(task.user)
-        others = popular_items(recommender, view, task.user, missing, shown)
-        return items + [{**item, "rank": rank} for rank, item in enumerate(others, start=len(items) + 1)]
+        async def ask(k: int) -> list[Candidates]:
+            return await self._retrieval.similar(recommender.version, ids, k)
 
-    def _excluded(self, user: UserState) -> AbstractSet[str]:
-        """What the row must not show: all the user has seen, or else what they hid and what they just chose."""
-        return user.seen if self._exclude_seen else user.hidden | set(user.positives[-1:])
-
-
-def _state(user: OnlineUser, query: Query, now: datetime) -> UserState:
-    asked = query.country if isinstance(query, HomeQuery) else None
-    # Under an id that nobody has, nothing that a bundle learned of an erased user is found.
-    known_as = ERASED_ID if user.erased else query.user_id or ""
-    return UserState(known_as, now, user.history, asked or user.country, user.attributes)
+        found = await self._frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline)
+        none = [Candidates.empty()] * len(ids)
+        with self._frame.timed("select"):
+            for task, item_id, candidates in zip(tasks, ids, found.result or none, strict=True):
+                shown = candidates.without(recommender.rows(task.user.hidden))
+                items = similar_items(recommender, view, item_id, shown.head(task.query.limit))
+                if items:
+                    items = self._ladder.filled(items, recommender, task, {item_id})
+                    answers[task.at] = make_answer(items, task, recommender.version)
+                    continue
+                if not found.ok:
+                    cause = Cause.RETRIEVAL_LATE if found.late else Cause.RETRIEVAL_FAILED
+                else:
+                    unknown = recommender.items.vocabulary.row(item_id) is None
+                    cause = Cause.UNKNOWN_ITEM if unknown else Cause.NOTHING_FOUND
+                answers[task.at] = self._ladder.trending(task, cause, {item_id})

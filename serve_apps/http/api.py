@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.events import MAX_ID_BYTES, MAX_POSITION, EventType, Interaction, check_id, derive_interaction_id
-from serve_apps.chain.messages import HomeQuery, SimilarQuery
+from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, Deadline
+from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, SimilarQuery
+from serve_apps.chain.rungs import Cause, Rung
 
-MAX_LIMIT = 200
 MAX_BATCH = 1_000
 
 
@@ -24,6 +25,15 @@ Id = Annotated[
     AfterValidator(_check_bytes),
 ]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items in the row.")]
+TimeoutMs = Annotated[
+    int | None,
+    Field(
+        ge=10,
+        le=MAX_TIMEOUT_MS,
+        description=f"Milliseconds until the answer is due; {DEFAULT_TIMEOUT_MS} when not given. What is late by then "
+        "is left out, and `fallback` says so.",
+    ),
+]
 
 
 class HomeParams(BaseModel):
@@ -34,10 +44,11 @@ class HomeParams(BaseModel):
     user_id: Id
     limit: Limit = 20
     country: Id | None = None
+    timeout_ms: TimeoutMs = None
 
     def to_query(self) -> HomeQuery:
         """The question as it crosses the graph."""
-        return HomeQuery(self.user_id, self.limit, self.country)
+        return HomeQuery(self.user_id, self.limit, self.country, *_due(self.timeout_ms))
 
 
 class SimilarParams(BaseModel):
@@ -48,10 +59,15 @@ class SimilarParams(BaseModel):
     item_id: Id
     limit: Limit = 20
     user_id: Id | None = None
+    timeout_ms: TimeoutMs = None
 
     def to_query(self) -> SimilarQuery:
         """The question as it crosses the graph."""
-        return SimilarQuery(self.item_id, self.limit, self.user_id)
+        return SimilarQuery(self.item_id, self.limit, self.user_id, *_due(self.timeout_ms))
+
+
+def _due(timeout_ms: int | None) -> tuple[Deadline, bool]:
+    return Deadline.after(timeout_ms or DEFAULT_TIMEOUT_MS), timeout_ms is not None
 
 
 class RecommendedItem(BaseModel):
@@ -61,7 +77,7 @@ class RecommendedItem(BaseModel):
     score: float
     rank: int = Field(description="Place in the row, from 1.")
     reason: str = Field(description="Why it is here; names what caused it.")
-    source: Literal["model", "similar", "popularity"]
+    source: Literal["model", "similar", "trending", "popularity"]
     metadata: dict[str, Any] | None = None
 
 
@@ -72,10 +88,8 @@ class RecommendationResponse(BaseModel):
     items: list[RecommendedItem]
     variant: str = Field(description="Arm of the experiment; `similar` for similar items, which are outside of it.")
     model_version: str
-    fallback: (
-        Literal["unknown_user", "unknown_item", "all_seen", "without_ranking", "retrieval_failed", "store_unavailable"]
-        | None
-    ) = Field(description="Which rung answered instead of the full chain; null when none had to.")
+    fallback: Rung | None = Field(description="Which rung answered instead of the full chain; null when none had to.")
+    fallback_cause: Cause | None = Field(description="Why it had to; null when none had to.")
     freshness_ms: int | None = Field(
         description="Age of the newest event of the user that this answer has seen; null without one."
     )

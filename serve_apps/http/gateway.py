@@ -11,7 +11,8 @@ from fastapi.responses import Response
 
 from cluster.online.store import OnlineStore
 from models.errors import StoreError
-from serve_apps.chain.messages import HomeQuery, SimilarQuery
+from serve_apps.chain.front import BusyError, ChainError
+from serve_apps.chain.messages import Query as Question
 from serve_apps.http.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
 from serve_apps.http.catalogue_routes import catalogue_routes
 from serve_apps.http.door import Door
@@ -21,14 +22,13 @@ from serve_apps.http.privacy_routes import privacy_routes
 from serve_apps.http.writes import write_routes
 
 _log = logging.getLogger(__name__)
-_ANSWER_TIMEOUT_S = 10.0
 _HEALTH_TIMEOUT_S = 5.0
 
 
 class Chain(Protocol):
-    """The rest of the graph, as the gateway sees it."""
+    """The rest of the graph, as the routes see it; `chain/front.py`."""
 
-    async def recommend(self, query: HomeQuery | SimilarQuery) -> bytes: ...
+    async def recommend(self, query: Question) -> bytes: ...
 
     async def champion(self) -> str: ...
 
@@ -64,12 +64,13 @@ def _read_routes(chain: Chain) -> APIRouter:
     return routes
 
 
-async def _row(chain: Chain, query: HomeQuery | SimilarQuery) -> Response:
+async def _row(chain: Chain, query: Question) -> Response:
     try:
-        body = await asyncio.wait_for(chain.recommend(query), _ANSWER_TIMEOUT_S)
-    except TimeoutError as error:
-        raise HttpError(503, "late", f"no answer within {_ANSWER_TIMEOUT_S:.0f} s. Try again in a moment.") from error
-    return Response(body, media_type="application/json")
+        return Response(await chain.recommend(query), media_type="application/json")
+    except BusyError as error:
+        raise HttpError(503, "busy", str(error)) from error
+    except ChainError as error:
+        raise HttpError(503, "late", str(error)) from error
 
 
 def _health_routes(chain: Chain, store: OnlineStore) -> APIRouter:

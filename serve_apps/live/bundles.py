@@ -51,6 +51,10 @@ class LiveBundles:
         """Every bundle in memory."""
         return list(self._loaded.values())
 
+    def held(self, version: str) -> Recommender | None:
+        """The bundle of a version if it is in memory."""
+        return self._loaded.get(version)
+
     def before_each(self, prepare: Callable[[Recommender], None]) -> None:
         """Have this done to every bundle in memory now, and to each that is loaded later before it answers."""
         self._prepare = prepare

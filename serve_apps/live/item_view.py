@@ -66,6 +66,10 @@ class ItemView:
             return candidates
         return candidates.where(self.allows(candidates.item_rows, user))
 
+    def allowed_rows(self, rows: Rows, user: UserState) -> Rows:
+        """Those of the item rows that the user may see, in their order."""
+        return rows[self.allows(rows, user)] if self.restricts else rows
+
     def popular(self, user: UserState, num: int) -> Candidates:
         """Popular in the user's country, then everywhere, then what has the most events, so that `num` are found.
 

@@ -21,12 +21,12 @@ from models.catalogue_entries import Kind, parse_entry
 from models.experiments import CHAMPION_FOR_ALL
 from models.recommender import Recommender
 from serve_apps.chain.messages import HomeQuery
-from serve_apps.chain.ranking import Ranking
-from serve_apps.chain.retrieval import Retrieval
 from serve_apps.chain.router import Router
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
 from serve_apps.live.item_view import ItemView
+from serve_apps.tiers.ranking import Ranking
+from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.sample_bundle import publish
 
 pytestmark = pytest.mark.slow

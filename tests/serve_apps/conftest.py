@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from fastapi import FastAPI
 from cluster.online.store import OnlineStore, open_store
 from cluster.registry import Registry
 from models.experiments import CHAMPION_FOR_ALL, Experiment
-from serve_apps.chain.messages import Query
-from serve_apps.chain.ranking import Ranking
-from serve_apps.chain.retrieval import Retrieval
+from serve_apps.chain.exclusion import Exclusion
+from serve_apps.chain.front import Front
 from serve_apps.chain.router import Ranker, Retriever, Router
 from serve_apps.http.door_options import DoorOptions, admin_keys
 from serve_apps.http.gateway import create_api
 from serve_apps.live.bundles import LiveBundles
+from serve_apps.tiers.ranking import Ranking
+from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.sample_bundle import publish
 
 
@@ -37,17 +39,19 @@ def sample_registry(tmp_path_factory: pytest.TempPathFactory) -> str:
     return registry.uri
 
 
-class OneProcess:
-    """The chain behind the gateway, each question alone."""
+class Counted:
+    """`Measures` in memory."""
 
-    def __init__(self, router: Router) -> None:
-        self.router = router
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, str]] = []
+        self.rungs: Counter[tuple[str, str, str]] = Counter()
 
-    async def recommend(self, query: Query) -> bytes:
-        return (await self.router.recommend([query]))[0]
+    def stage(self, name: str, seconds: float, end: str) -> None:
+        assert seconds >= 0
+        self.stages.append((name, end))
 
-    async def champion(self) -> str:
-        return await self.router.champion()
+    def answers(self, surface: str, rung: str, cause: str, num: int) -> None:
+        self.rungs[surface, rung, cause] += num
 
 
 class Http:
@@ -84,9 +88,11 @@ class Server:
     http: Http
     store: OnlineStore
     router: Router
+    measures: Counted
 
     def row(self, path: str, **query: Any) -> dict[str, Any]:
-        answer = self.http.get(f"/api/recommendations/{path}", params=query)
+        asked = {"timeout_ms": 10_000, **query}  # patience: other tests may share the machine
+        answer = self.http.get(f"/api/recommendations/{path}", params=asked)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -123,18 +129,21 @@ def serve(sample_registry: str, tmp_path: Path) -> Iterator[Serve]:
             stack.callback(store.close)
             bundles = LiveBundles(registry, experiment.pinned)
             stack.callback(bundles.close)
+            measures = Counted()
             router = Router(
                 bundles,
                 store,
                 experiment,
                 retrieval or Retrieval(registry, experiment.pinned),
                 ranking or Ranking(registry, experiment.pinned),
-                exclude_seen,
+                measures,
+                Exclusion(seen=exclude_seen),
             )
+            stack.callback(router.close)
             door = door or DoorOptions(fixed_keys=admin_keys(*api_keys))
-            http = Http(create_api(OneProcess(router), store, door), client)
+            http = Http(create_api(Front(router), store, door), client)
             stack.callback(http.close)
-            return Server(http, store, router)
+            return Server(http, store, router, measures)
 
         yield make
 

@@ -127,10 +127,10 @@ def test_an_event_reaches_the_lake_and_what_is_trending_by_itself(server: Runnin
 
 
 def test_strangers_unknown_items_and_similar_ones(http: httpx.Client) -> None:
-    assert _home(http, "nobody")["fallback"] == "unknown_user"
+    assert _home(http, "nobody")["fallback_cause"] == "unknown_user"
     for item_id, fallback in (("i1", None), ("nothing", "unknown_item")):
         answer = http.get("/api/recommendations/similar", params={"item_id": item_id}).json()
-        assert (answer["fallback"], len(answer["items"])) == (fallback, 20)
+        assert (answer["fallback_cause"], len(answer["items"])) == (fallback, 20)
 
 
 def test_questions_asked_at_once_get_their_own_answers(http: httpx.Client) -> None:

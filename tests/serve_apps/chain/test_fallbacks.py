@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cluster.registry import Registry
-from serve_apps.chain.ranking import Ranking
-from serve_apps.chain.retrieval import Retrieval
+from serve_apps.tiers.ranking import Ranking
+from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.conftest import Serve, ids
 from tests.serve_apps.sample_bundle import publish
 
@@ -33,6 +33,6 @@ def test_without_retrieval_popular_items_answer(serve: Serve, other_registry: st
     server = serve(retrieval=Retrieval(other_registry))
     server.send("u1", "i0", "click")
     answer = server.home("u1", limit=3)
-    assert (answer["fallback"], ids(answer)) == ("retrieval_failed", ["i1", "i2", "i3"])
+    assert (answer["fallback_cause"], ids(answer)) == ("retrieval_failed", ["i1", "i2", "i3"])
     answer = server.row("similar", item_id="i1", limit=2)
-    assert (answer["fallback"], ids(answer)) == ("retrieval_failed", ["i0", "i2"])
+    assert (answer["fallback_cause"], ids(answer)) == ("retrieval_failed", ["i0", "i2"])

@@ -28,7 +28,15 @@ def recommender(sample_registry: str) -> Recommender:
 
 def test_a_known_user_is_answered_by_the_model(server: Server) -> None:
     answer = server.home("u1")
-    assert set(answer) == {"recommendation_id", "items", "variant", "model_version", "fallback", "freshness_ms"}
+    assert set(answer) == {
+        "recommendation_id",
+        "items",
+        "variant",
+        "model_version",
+        "fallback",
+        "fallback_cause",
+        "freshness_ms",
+    }
     assert (answer["variant"], answer["model_version"], answer["fallback"]) == ("model", "v1", None)
     assert answer["freshness_ms"] is None
     assert [item["rank"] for item in answer["items"]] == list(range(1, 21))
@@ -43,7 +51,7 @@ def test_a_known_user_is_answered_by_the_model(server: Server) -> None:
 
 def test_a_stranger_gets_popular_items_that_say_so(server: Server) -> None:
     answer = server.home("nobody", limit=3)
-    assert (answer["fallback"], ids(answer)) == ("unknown_user", ["i0", "i1", "i2"])
+    assert (answer["fallback_cause"], ids(answer)) == ("unknown_user", ["i0", "i1", "i2"])
     assert {(item["source"], item["reason"]) for item in answer["items"]} == {("popularity", "Popular")}
 
 
@@ -57,7 +65,7 @@ def test_a_newcomer_of_whom_attributes_are_known_is_answered_by_the_model(serve:
     assert (ann["fallback"], bob["fallback"]) == (None, None)
     assert ids(ann) != ids(bob)
     assert {item["reason"] for item in ann["items"]} == {"Chosen for you"}
-    assert server.home("nobody")["fallback"] == "unknown_user"
+    assert server.home("nobody")["fallback_cause"] == "unknown_user"
 
 
 def test_a_reason_names_the_country_only_for_items_of_its_list(server: Server) -> None:
@@ -122,7 +130,7 @@ def test_who_has_seen_everything_gets_popular_items_again_but_no_hidden_one(serv
     events = [{"user_id": "u5", "item_id": f"i{n}", "event_type": "click" if n else "hide"} for n in range(60)]
     assert server.http.post("/api/interactions", json=events).json()["accepted"] == 60
     answer = server.home("u5", limit=3)
-    assert (answer["fallback"], ids(answer)) == ("all_seen", ["i1", "i2", "i3"])
+    assert (answer["fallback_cause"], ids(answer)) == ("nothing_found", ["i1", "i2", "i3"])
 
 
 def test_similar_items_are_the_nearest_and_leave_out_the_item(server: Server, recommender: Recommender) -> None:
@@ -136,7 +144,7 @@ def test_similar_items_are_the_nearest_and_leave_out_the_item(server: Server, re
 
 def test_an_unknown_item_gets_popular_items_that_say_so(server: Server) -> None:
     answer = server.row("similar", item_id="nothing", limit=2)
-    assert (answer["fallback"], ids(answer)) == ("unknown_item", ["i0", "i1"])
+    assert (answer["fallback_cause"], ids(answer)) == ("unknown_item", ["i0", "i1"])
 
 
 def test_variants_answer_by_their_source_and_version(serve: Serve) -> None:

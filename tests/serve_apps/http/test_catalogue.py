@@ -18,8 +18,8 @@ from cluster.online.store import open_store
 from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
 from models.experiments import Experiment, Variant
-from serve_apps.chain.ranking import Ranking
-from serve_apps.chain.retrieval import Retrieval
+from serve_apps.tiers.ranking import Ranking
+from serve_apps.tiers.retrieval import Retrieval
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
@@ -168,7 +168,7 @@ def test_seen_items_come_back_where_nothing_else_is_left_but_no_withdrawn_one(se
     assert server.http.post("/api/interactions", json=events).json()["accepted"] == 60
     withdraw(server, "i1")
     answer = server.home("u5", limit=3)
-    assert (answer["fallback"], ids(answer)) == ("all_seen", ["i2", "i3", "i4"])
+    assert (answer["fallback_cause"], ids(answer)) == ("nothing_found", ["i2", "i3", "i4"])
 
 
 def test_every_rung_leaves_it_out(serve: Serve, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_every_rung_leaves_it_out(serve: Serve, tmp_path: Path) -> None:
     store_url = f"sqlite:///{tmp_path}/shared.db"
     pop = Experiment("salt", (Variant("pop", 1, "popularity"),))
     servers = {
-        "retrieval_failed": serve(store_url=store_url, retrieval=Retrieval(registry.uri)),
+        "popular": serve(store_url=store_url, retrieval=Retrieval(registry.uri)),
         "without_ranking": serve(store_url=store_url, ranking=Ranking(registry.uri)),
         None: serve(store_url=store_url, experiment=pop),
     }
@@ -207,7 +207,7 @@ def test_a_store_that_fails_after_a_write_does_not_bring_it_back(serve: Serve, t
     (tmp_path / "online.db").rename(tmp_path / "moved.db")
     (tmp_path / "online.db").mkdir()
     answer = server.home("u1", limit=3)
-    assert (answer["fallback"], ids(answer)) == ("store_unavailable", ["i1", "i2", "i3"])
+    assert (answer["fallback_cause"], ids(answer)) == ("store_unavailable", ["i1", "i2", "i3"])
     refused = server.http.request("PUT", "/api/items/i1", json={})
     assert error(refused, 503)["code"] == "store_unavailable"
     assert refused.headers["retry-after"] == "1"
@@ -263,7 +263,7 @@ def test_a_new_champion_knows_what_was_taken_out_before_it(serve: Serve, tmp_pat
 def test_a_new_item_breaks_nothing_and_has_the_named_fallback(server: Server) -> None:
     put(server, "brand-new", title="Brand new")
     answer = server.row("similar", item_id="brand-new")
-    assert (answer["fallback"], len(ids(answer))) == ("unknown_item", 20)
+    assert (answer["fallback_cause"], len(ids(answer))) == ("unknown_item", 20)
     server.send("u1", "brand-new", "click")
     assert server.home("u1")["fallback"] is None
 
@@ -327,7 +327,7 @@ def test_a_profile_is_in_the_next_answer(serve: Serve, tmp_path: Path) -> None:
     publish(registry, "v1", profiles=True)
     registry.promote("v1")
     server = serve(registry.uri)
-    assert server.home("ann")["fallback"] == "unknown_user"
+    assert server.home("ann")["fallback_cause"] == "unknown_user"
     server.http.request("PUT", "/api/users/ann", json={"attributes": {"age": 25}})
     young = server.home("ann")
     assert (young["fallback"], young["items"][0]["reason"]) == (None, "Chosen for you")

@@ -181,9 +181,9 @@ def test_a_store_that_is_gone_is_said_and_rows_go_on(serve: Serve, tmp_path: Pat
         "store": "unavailable",
     }
     answer = server.home("u1", limit=2)
-    assert (answer["fallback"], len(answer["items"])) == ("store_unavailable", 2)
+    assert (answer["fallback_cause"], len(answer["items"])) == ("store_unavailable", 2)
     # What u1 hid is not known; who is not named has hidden nothing.
-    assert server.row("similar", item_id="i0", user_id="u1")["fallback"] == "store_unavailable"
+    assert server.row("similar", item_id="i0", user_id="u1")["fallback_cause"] == "store_unavailable"
     assert server.row("similar", item_id="i0")["fallback"] is None
     refused = server.http.post("/api/interactions", json=EVENT)
     assert _error(refused, 503)["code"] == "store_unavailable"

@@ -43,7 +43,7 @@ def test_a_deleted_user_is_a_stranger_in_the_very_next_answer(server: Server) ->
     assert set(answer.json()) == {"erasure_id", "subject", "requested_at"}
     after = server.home("u3")
     # The bundle was trained with `u3`, and must not be asked about it.
-    assert (after["fallback"], after["freshness_ms"]) == ("unknown_user", None)
+    assert (after["fallback_cause"], after["freshness_ms"]) == ("unknown_user", None)
     assert server.http.request("DELETE", "/api/users/u3").status_code == 202
 
 
@@ -83,7 +83,7 @@ def test_who_refuses_gets_what_is_popular_in_their_country(server: Server) -> No
         server.send("u3", f"i{20 + n}", "click", country="NO")
     set_consent(server.store, ["u3"], False)
     answer = server.home("u3", limit=3)
-    assert (answer["fallback"], answer["freshness_ms"]) == ("personalization_off", None)
+    assert (answer["fallback_cause"], answer["freshness_ms"]) == ("personalization_off", None)
     assert ids(answer) == ["i5", "i6", "i7"]
     server.send("u3", "i5", "click")
     server.send("u3", "i6", "hide")
@@ -97,13 +97,11 @@ def test_what_who_refuses_was_shown_is_recorded_without_them(server: Server) -> 
     shown: list[Exposure] = []
     while not shown:  # recorded after the answer
         shown = [entry for entry in logged(server.store) if isinstance(entry, Exposure)]
-    assert [(e.recommendation_id, e.user_id, e.fallback) for e in shown] == [
-        (shown_id, ANONYMOUS_ID, "personalization_off")
-    ]
+    assert [(e.recommendation_id, e.user_id, e.fallback) for e in shown] == [(shown_id, ANONYMOUS_ID, "popular")]
 
 
 def test_consent_given_back_is_in_the_next_answer(server: Server) -> None:
     set_consent(server.store, ["u3"], False)
-    assert server.home("u3")["fallback"] == "personalization_off"
+    assert server.home("u3")["fallback_cause"] == "personalization_off"
     set_consent(server.store, ["u3"], True)
     assert server.home("u3")["fallback"] is None

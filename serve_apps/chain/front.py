@@ -1,0 +1,76 @@
+"""The gateway's side of the chain: questions in batches to the router, and an answer whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.errors import ShoalError
+from serve_apps.chain.gathering import Gathering
+from serve_apps.chain.messages import Query
+from serve_apps.chain.spare import SpareRows
+
+_log = logging.getLogger(__name__)
+BATCH_SIZE = 32
+BATCHES_UNDER_WAY = 4
+"""A hop is paid per call, so concurrent questions share it; four batches under way keep every tier busy."""
+_GRACE_S = 0.05
+"""How much longer than a deadline the gateway waits: what comes just behind it is better than a spare row."""
+
+
+class BusyError(ShoalError):
+    """The queues behind the gateway are full: the question is not answered at all, so that others are in time."""
+
+
+class ChainError(ShoalError):
+    """Nothing behind the gateway has answered yet, so there is not even a spare row."""
+
+
+class Behind(Protocol):
+    """The router, as the gateway sees it; `BusyError` when its queue is full."""
+
+    async def recommend(self, queries: Sequence[Query]) -> list[bytes]: ...
+
+    async def spare(self, country: str | None) -> bytes: ...
+
+    async def champion(self) -> str: ...
+
+
+class Front:
+    """Lives on one event loop. `batched` False sends every question alone."""
+
+    def __init__(self, behind: Behind, *, batched: bool = True) -> None:
+        self._behind, self._batched = behind, batched
+        self._gathering = Gathering(behind.recommend, BATCH_SIZE, BATCHES_UNDER_WAY)
+        self._spare = SpareRows(behind.spare)
+
+    async def recommend(self, query: Query) -> bytes:
+        """The answer, by its deadline; `BusyError`, `ChainError`.
+
+        A question with a time of its own travels alone: a batch is due when the first of it is.
+        """
+        self._spare.want(query)
+        alone = not self._batched or query.in_a_hurry
+        work = self._alone(query) if alone else self._gathering.ask(query)
+        try:
+            async with asyncio.timeout(max(query.deadline.left(), 0.0) + _GRACE_S):
+                return await work
+        except BusyError:
+            raise
+        except TimeoutError:
+            _log.warning("nothing behind the gateway answered in time")
+        except Exception:  # whatever it was, an answer is owed
+            _log.exception("nothing behind the gateway answered")
+        spare = self._spare.answer(query)
+        if spare is None:
+            raise ChainError("nothing has answered yet, and nothing did in time. Try again in a moment.")
+        return spare
+
+    async def champion(self) -> str:
+        """Version of the champion in use."""
+        return await self._behind.champion()
+
+    async def _alone(self, query: Query) -> bytes:
+        return (await self._behind.recommend([query]))[0]

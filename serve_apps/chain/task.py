@@ -1,0 +1,24 @@
+"""One question on its way through the stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.experiments import Variant
+from models.user_state import UserState
+from serve_apps.chain.messages import Query
+from serve_apps.chain.rungs import Cause, Rung
+
+
+@dataclass(slots=True)
+class Task:
+    """`at`: its place in the batch. `rung` and `cause` stay None as long as the full chain answers."""
+
+    at: int
+    query: Query
+    user: UserState
+    variant: Variant
+    refused: bool = False
+    """The user refused personalization."""
+    rung: Rung | None = None
+    cause: Cause | None = None

@@ -1,0 +1,1 @@
+"""What runs behind a hop: retrieval and ranking, on arrays."""
