@@ -137,6 +137,14 @@ def check_timestamp(value: datetime, now: datetime | None = None) -> datetime:
     return value
 
 
+def session_user(session_id: str) -> str:
+    """The id under which somebody is known by their session alone."""
+    known_as = f"session:{session_id}"
+    if len(known_as.encode(errors="surrogatepass")) <= MAX_ID_BYTES:
+        return known_as
+    return f"session:{hashlib.blake2b(session_id.encode(errors='surrogatepass'), digest_size=16).hexdigest()}"
+
+
 def derive_interaction_id(*parts: object) -> str:
     """A stable id for an event that came without one: equal content gives an equal id."""
     text = "\x1f".join("" if part is None else str(part) for part in parts)

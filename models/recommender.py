@@ -106,17 +106,21 @@ class Recommender:
         """Final score of given items for each user; NaN for an item the bundle does not know."""
         if not users:
             return []
-        batch = self.batch(users)
         rows = [np.asarray([self.items.vocabulary.row(i) or 0 for i in ids], np.int64) for ids in item_ids]
         known = [np.asarray([self.items.vocabulary.row(i) is not None for i in ids], bool) for ids in item_ids]
-        lengths = [len(r) for r in rows]
+        scores = self.score_batch(self.batch(users), rows)
+        return [np.where(k, s, np.nan).astype(np.float32) for s, k in zip(scores, known, strict=True)]
+
+    def score_batch(self, users: UserBatch, item_rows: Sequence[Rows]) -> list[NDArray[np.float32]]:
+        """Final score of given item rows for each user, in their order."""
+        lengths = [len(rows) for rows in item_rows]
         owner = np.repeat(np.arange(len(users)), lengths)
-        flat = self._retriever.scores(self._for_retrieval(batch), owner, np.concatenate(rows))
+        flat = self._retriever.scores(self._for_retrieval(users), owner, np.concatenate(item_rows))
         scores = np.split(flat, np.cumsum(lengths)[:-1])
         if self._ranker is not None and self._ranker.weight:
-            logits = self._logits(self._ranker, batch, rows)
+            logits = self._logits(self._ranker, users, item_rows)
             scores = [s + np.float32(self._ranker.weight) * x for s, x in zip(scores, logits, strict=True)]
-        return [np.where(k, s, np.nan).astype(np.float32) for s, k in zip(scores, known, strict=True)]
+        return scores
 
     def similar(self, item_ids: Sequence[str], k: int) -> list[Candidates]:
         """The items most like each item, itself left out; empty for an unknown item."""

@@ -126,6 +126,9 @@ class _Stages:
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
         return list(await _call(self._ranking.rank, version, users, candidates))
 
+    async def score(self, version: str, users: UserBatch, items: Sequence[Rows]) -> list[Candidates]:
+        return list(await _call(self._ranking.score, version, users, items))
+
 
 class _RouterDeployment(Router):
     def __init__(

@@ -29,6 +29,7 @@ HOMES = {
     "confluent_kafka": ("cluster/kafka_topic.py",),
     "cryptography": ("cluster/privacy/keys.py", "cluster/privacy/emails.py", "cluster/privacy/receipts.py"),
     "s3fs": ("cluster/storage.py",),
+    "tantivy": ("models/text_index.py",),
     "fastapi": ("serve_apps/http/", "serve_apps/app.py"),
     "matplotlib": ("pipelines/figure.py",),
     "optuna": ("tune/",),

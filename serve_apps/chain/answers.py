@@ -16,7 +16,7 @@ from models.events import EventType
 from models.recommender import Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
-from serve_apps.chain.task import Task
+from serve_apps.chain.task import AnyTask
 from serve_apps.live.item_view import ItemView
 
 Item = dict[str, Any]
@@ -27,6 +27,16 @@ _DONE = {
     EventType.RATING: "rated",
     EventType.LIKE: "liked",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item of a row, whether the bundle knows it or not."""
+
+    item_id: str
+    score: float
+    reason: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Answer:
         return orjson.dumps(self)
 
 
-def make_answer(items: list[Item], task: Task, version: str) -> Answer:
+def make_answer(items: list[Item], task: AnyTask, version: str) -> Answer:
     """An answer under a new id, on the rung of its task; its freshness is the age of the user's newest event."""
     user = task.user
     newest = max((event.timestamp_us for event in user.history), default=None)
@@ -55,14 +65,19 @@ def make_answer(items: list[Item], task: Task, version: str) -> Answer:
 
 
 def recommended_items(recommender: Recommender, view: ItemView, user: UserState, candidates: Candidates) -> list[Item]:
-    """A personal row: each reason is the item of the user's history that lies nearest to the recommended one."""
+    """A personal row."""
+    reasons = personal_reasons(recommender, view, user, candidates.item_rows)
+    return _items(recommender, view, candidates, reasons, "model")
+
+
+def personal_reasons(recommender: Recommender, view: ItemView, user: UserState, rows: Rows) -> list[str]:
+    """For each item row, the item of the user's history that lies nearest to it."""
     otherwise = "Based on your earlier activity" if recommender.knows(user) else "Chosen for you"
     done = {event.item_id: _DONE[event.event_type] for event in user.history if event.event_type in _DONE}
-    reasons = [
-        f"Because you {done[cause]} {_title(recommender, view, cause)}" if cause else otherwise
-        for cause in recommender.causes(user, candidates.item_rows)
+    return [
+        f"Because you {done[cause]} {view.title_of(cause) or cause}" if cause else otherwise
+        for cause in recommender.causes(user, rows)
     ]
-    return _items(recommender, view, candidates, reasons, "model")
 
 
 def popular_items(
@@ -87,10 +102,19 @@ def trending_items(
     return _items(recommender, view, Candidates(rows, scores), reasons, "trending")
 
 
-def similar_items(recommender: Recommender, view: ItemView, item_id: str, candidates: Candidates) -> list[Item]:
-    """Neighbours of an item."""
-    reason = f"Similar to {_title(recommender, view, item_id)}"
-    return _items(recommender, view, candidates, [reason] * len(candidates), "similar")
+def found_items(view: ItemView, found: Sequence[Found]) -> list[Item]:
+    """Rows of items by id, in order."""
+    return [
+        {
+            "item_id": one.item_id,
+            "score": one.score,
+            "rank": rank,
+            "reason": one.reason,
+            "source": one.source,
+            "metadata": {"title": view.title_of(one.item_id), "categories": view.categories_of(one.item_id)},
+        }
+        for rank, one in enumerate(found, start=1)
+    ]
 
 
 def _items(
@@ -110,8 +134,3 @@ def _items(
             zip(candidates.item_rows.tolist(), candidates.scores.tolist(), reasons, strict=True), start=1
         )
     ]
-
-
-def _title(recommender: Recommender, view: ItemView, item_id: str) -> str:
-    row = recommender.items.vocabulary.row(item_id)
-    return item_id if row is None else view.title(row) or item_id

@@ -9,7 +9,7 @@ from models.recommender import Recommender
 from serve_apps.chain.answers import Answer, Item, make_answer, popular_items, recommended_items, trending_items
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.rungs import Cause, Rung
-from serve_apps.chain.task import Task
+from serve_apps.chain.task import AnyTask
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
 from serve_apps.live.last_rows import LastRows
@@ -27,11 +27,11 @@ class Ladder:
         self._bundles, self._catalogue, self._trending, self._exclusion = bundles, catalogue, trending, exclusion
         self._last_rows = LastRows()
 
-    def keep(self, task: Task, recommender: Recommender, candidates: Candidates) -> None:
+    def keep(self, task: AnyTask, recommender: Recommender, candidates: Candidates) -> None:
         """Remember what a full answer was chosen from."""
         self._last_rows.keep(task.user, recommender.version, candidates)
 
-    def cached(self, task: Task, cause: Cause) -> Answer:
+    def cached(self, task: AnyTask, cause: Cause) -> Answer:
         """The user's last row while it holds, else what `trending` says."""
         last = self._last_rows.get(task.user)
         recommender = self._bundles.held(last.version) if last else None
@@ -46,7 +46,7 @@ class Ladder:
         task.rung, task.cause = Rung.CACHED, cause
         return make_answer(items, task, recommender.version)
 
-    def trending(self, task: Task, cause: Cause, also: AbstractSet[str] = _NOBODY) -> Answer:
+    def trending(self, task: AnyTask, cause: Cause, also: AbstractSet[str] = _NOBODY) -> Answer:
         """What is trending in the user's country, then everywhere, popular items behind; else what `popular` says."""
         recommender = self._bundles.champion
         view = self._catalogue.view(recommender)
@@ -60,7 +60,7 @@ class Ladder:
         task.rung, task.cause = Rung.TRENDING, cause
         return make_answer(self.filled(items, recommender, task, also, always=True), task, recommender.version)
 
-    def popular(self, task: Task, cause: Cause | None, also: AbstractSet[str] = _NOBODY) -> Answer:
+    def popular(self, task: AnyTask, cause: Cause | None, also: AbstractSet[str] = _NOBODY) -> Answer:
         """Popular items without the excluded ones; when those are all, without the hidden ones; else any.
 
         `cause` None: the variant is for popular items, and this is no fallback.
@@ -79,7 +79,7 @@ class Ladder:
         self,
         items: list[Item],
         recommender: Recommender,
-        task: Task,
+        task: AnyTask,
         also: AbstractSet[str] = _NOBODY,
         *,
         always: bool = False,

@@ -13,30 +13,54 @@ MAX_LIMIT = 200
 _BY_DEFAULT = partial(Deadline.after, DEFAULT_TIMEOUT_MS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """`country`, when given, stands for the one the store knows. `in_a_hurry`: it has a time of its own, so it does not
+    share a batch.
+    """
+
+    country: str | None = None
+    deadline: Deadline = field(default_factory=_BY_DEFAULT)
+    in_a_hurry: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class HomeQuery:
-    """A row for a user. `country`, when given, stands for the one the store knows."""
+class HomeQuery(_Question):
+    """A row for a user."""
 
     surface: ClassVar[str] = "home"
     user_id: str
     limit: int
-    country: str | None = None
-    deadline: Deadline = field(default_factory=_BY_DEFAULT)
-    in_a_hurry: bool = False
-    """It has a time of its own, so it does not share a batch."""
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarQuery:
+class SimilarQuery(_Question):
     """Items like one item; `user_id`, when given, keeps what they hid out of it."""
 
     surface: ClassVar[str] = "similar"
     item_id: str
     limit: int
     user_id: str | None = None
-    deadline: Deadline = field(default_factory=_BY_DEFAULT)
-    in_a_hurry: bool = False
-    """It has a time of its own, so it does not share a batch."""
 
 
-Query = HomeQuery | SimilarQuery
+@dataclass(frozen=True, slots=True)
+class SearchQuery(_Question):
+    """Items whose words answer a text, ordered for the user, when one is given."""
+
+    surface: ClassVar[str] = "search"
+    text: str
+    limit: int
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankQuery(_Question):
+    """The caller's list, ordered for a user."""
+
+    surface: ClassVar[str] = "rank"
+    user_id: str
+    item_ids: tuple[str, ...]
+    limit: int = MAX_LIMIT
+
+
+Query = HomeQuery | SimilarQuery | SearchQuery | RankQuery

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 
-from serve_apps.chain.messages import HomeQuery, Query, SimilarQuery
+from serve_apps.chain.messages import Query, SimilarQuery
 from serve_apps.chain.rungs import Cause, Rung
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class SpareRows:
 
     def answer(self, query: Query) -> bytes | None:
         """A whole answer for a question that nothing behind the gateway answered; None before the first look."""
-        country = query.country if isinstance(query, HomeQuery) else None
+        country = query.country
         row = self._rows.get(country) or self._rows.get(None)
         if row is None:
             return None
@@ -54,7 +54,7 @@ class SpareRows:
 
     def want(self, query: Query) -> None:
         """Have the row of the question's country ready from now on; starts looking with the first question."""
-        country = query.country if isinstance(query, HomeQuery) else None
+        country = query.country
         if country not in self._wanted and len(self._wanted) < _MAX_COUNTRIES:
             self._wanted[country] = None
             self._looked = 0.0

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from models.experiments import Variant
 from models.user_state import UserState
 from serve_apps.chain.messages import Query
 from serve_apps.chain.rungs import Cause, Rung
 
+_Query = TypeVar("_Query", bound=Query)
+
 
 @dataclass(slots=True)
-class Task:
+class Task(Generic[_Query]):
     """`at`: its place in the batch. `rung` and `cause` stay None as long as the full chain answers."""
 
     at: int
-    query: Query
+    query: _Query
     user: UserState
     variant: Variant
     refused: bool = False
     """The user refused personalization."""
     rung: Rung | None = None
     cause: Cause | None = None
+
+
+AnyTask = Task[Any]
+"""A task of whatever surface."""

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.events import MAX_ID_BYTES, MAX_POSITION, EventType, Interaction, check_id, derive_interaction_id
+from models.events import (
+    MAX_ID_BYTES,
+    MAX_POSITION,
+    EventType,
+    Interaction,
+    check_id,
+    derive_interaction_id,
+    session_user,
+)
 from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, Deadline
-from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, SimilarQuery
+from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, RankQuery, SearchQuery, SimilarQuery
 from serve_apps.chain.rungs import Cause, Rung
 
 MAX_BATCH = 1_000
+MAX_QUESTION = 500
+MAX_RANKED = 500
 
 
 def _check_bytes(value: str) -> str:
@@ -25,6 +35,9 @@ Id = Annotated[
     AfterValidator(_check_bytes),
 ]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items in the row.")]
+SessionId = Annotated[
+    Id | None, Field(description="Somebody without a user id: the session that their events carry instead of one.")
+]
 TimeoutMs = Annotated[
     int | None,
     Field(
@@ -36,38 +49,79 @@ TimeoutMs = Annotated[
 ]
 
 
-class HomeParams(BaseModel):
-    """The query of a home row."""
+class _Asked(BaseModel):
+    """What every question may say."""
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Id
-    limit: Limit = 20
     country: Id | None = None
     timeout_ms: TimeoutMs = None
 
+    def common(self) -> dict[str, Any]:
+        """The same as the question has it."""
+        due = Deadline.after(self.timeout_ms or DEFAULT_TIMEOUT_MS)
+        return {"country": self.country, "deadline": due, "in_a_hurry": self.timeout_ms is not None}
+
+
+class HomeParams(_Asked):
+    """The query of a home row."""
+
+    user_id: Id | None = None
+    session_id: SessionId = None
+    limit: Limit = 20
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if (self.user_id is None) == (self.session_id is None):
+            raise ValueError("give either user_id or, for somebody without one, session_id")
+        return self
+
     def to_query(self) -> HomeQuery:
         """The question as it crosses the graph."""
-        return HomeQuery(self.user_id, self.limit, self.country, *_due(self.timeout_ms))
+        return HomeQuery(self.user_id or session_user(self.session_id or ""), self.limit, **self.common())
 
 
-class SimilarParams(BaseModel):
+class SimilarParams(_Asked):
     """The query of a row of similar items. With `user_id` what that user hid stays out of it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     item_id: Id
     limit: Limit = 20
     user_id: Id | None = None
-    timeout_ms: TimeoutMs = None
 
     def to_query(self) -> SimilarQuery:
         """The question as it crosses the graph."""
-        return SimilarQuery(self.item_id, self.limit, self.user_id, *_due(self.timeout_ms))
+        return SimilarQuery(self.item_id, self.limit, self.user_id, **self.common())
 
 
-def _due(timeout_ms: int | None) -> tuple[Deadline, bool]:
-    return Deadline.after(timeout_ms or DEFAULT_TIMEOUT_MS), timeout_ms is not None
+class SearchParams(_Asked):
+    """The query of a search. With `user_id` what was found is ordered for that user."""
+
+    q: str = Field(min_length=1, max_length=MAX_QUESTION, description="Words of titles, categories or tags.")
+    limit: Limit = 20
+    user_id: Id | None = None
+
+    def to_query(self) -> SearchQuery:
+        """The question as it crosses the graph."""
+        return SearchQuery(self.q, self.limit, self.user_id, **self.common())
+
+
+class RankBody(_Asked):
+    """A list of items to put in the order that suits a user."""
+
+    user_id: Id
+    item_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_RANKED)]
+    limit: Annotated[int, Field(ge=1, le=MAX_RANKED, description="Items of the answer.")] = MAX_RANKED
+
+    @field_validator("item_ids")
+    @classmethod
+    def _each_once(cls, item_ids: list[str]) -> list[str]:
+        if len(set(item_ids)) < len(item_ids):
+            raise ValueError("an item is in the list twice. Name each once.")
+        return item_ids
+
+    def to_query(self) -> RankQuery:
+        """The question as it crosses the graph."""
+        return RankQuery(self.user_id, tuple(self.item_ids), self.limit, **self.common())
 
 
 class RecommendedItem(BaseModel):
@@ -77,7 +131,7 @@ class RecommendedItem(BaseModel):
     score: float
     rank: int = Field(description="Place in the row, from 1.")
     reason: str = Field(description="Why it is here; names what caused it.")
-    source: Literal["model", "similar", "trending", "popularity"]
+    source: Literal["model", "similar", "search", "trending", "popularity", "list"]
     metadata: dict[str, Any] | None = None
 
 
@@ -108,7 +162,7 @@ class InteractionBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Id
+    user_id: Id | None = Field(None, description="Who; not needed where `session_id` says it.")
     item_id: Id
     event_type: EventType
     timestamp: datetime | None = None
@@ -120,12 +174,19 @@ class InteractionBody(BaseModel):
     country: Id | None = None
     device: Id | None = None
 
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.user_id is None and self.session_id is None:
+            raise ValueError("give user_id or, for somebody without one, session_id")
+        return self
+
     def to_interaction(self) -> Interaction:
         """The event; `InputError` when a value does not fit."""
         moment = self.timestamp or datetime.now(UTC)
-        fields = self.model_dump(exclude={"timestamp", "interaction_id"})
-        derived = derive_interaction_id(self.user_id, self.item_id, self.event_type, moment.isoformat(), self.rating)
-        return Interaction(**fields, timestamp=moment, interaction_id=self.interaction_id or derived)
+        fields = self.model_dump(exclude={"timestamp", "interaction_id", "user_id"})
+        user_id = self.user_id or session_user(self.session_id or "")
+        derived = derive_interaction_id(user_id, self.item_id, self.event_type, moment.isoformat(), self.rating)
+        return Interaction(**fields, user_id=user_id, timestamp=moment, interaction_id=self.interaction_id or derived)
 
 
 class FeedbackBody(InteractionBody):

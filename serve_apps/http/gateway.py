@@ -13,7 +13,14 @@ from cluster.online.store import OnlineStore
 from models.errors import StoreError
 from serve_apps.chain.front import BusyError, ChainError
 from serve_apps.chain.messages import Query as Question
-from serve_apps.http.api import HealthResponse, HomeParams, RecommendationResponse, SimilarParams
+from serve_apps.http.api import (
+    HealthResponse,
+    HomeParams,
+    RankBody,
+    RecommendationResponse,
+    SearchParams,
+    SimilarParams,
+)
 from serve_apps.http.catalogue_routes import catalogue_routes
 from serve_apps.http.door import Door
 from serve_apps.http.door_options import DoorOptions
@@ -60,6 +67,16 @@ def _read_routes(chain: Chain) -> APIRouter:
     async def similar(params: Annotated[SimilarParams, Query()]) -> Response:
         """Items like one item; popular items, named in `fallback`, for an unknown one."""
         return await _row(chain, params.to_query())
+
+    @routes.get("/search", response_model=RecommendationResponse)
+    async def search(params: Annotated[SearchParams, Query()]) -> Response:
+        """Items whose words answer `q`, ordered for the user; empty when there are none."""
+        return await _row(chain, params.to_query())
+
+    @routes.post("/rank", response_model=RecommendationResponse)
+    async def rank(body: RankBody) -> Response:
+        """The given items in the order that suits the user; what no model knows comes last."""
+        return await _row(chain, body.to_query())
 
     return routes
 

@@ -11,6 +11,7 @@ from cluster.online.catalogue_store import CatalogueStore
 from models.catalogue_entries import Kind
 from models.errors import StoreError
 from models.recommender import Recommender
+from models.text_index import TextIndex
 from serve_apps.live.item_view import MAX_TITLES, ItemView
 
 _log = logging.getLogger(__name__)
@@ -26,7 +27,22 @@ class LiveCatalogue:
     def __init__(self, store: CatalogueStore) -> None:
         self._store = store
         self._views: WeakKeyDictionary[Recommender, ItemView] = WeakKeyDictionary()
+        self._texts: WeakKeyDictionary[Recommender, TextIndex] = WeakKeyDictionary()
         self._loading = threading.Lock()
+        self._indexing = threading.Lock()
+
+    def texts(self, recommender: Recommender) -> TextIndex:
+        """The full-text index of a bundle and what came after it, level with its view. Blocks while it is made."""
+        view = self.view(recommender)
+        with self._indexing:
+            index = self._texts.get(recommender)
+            changed = view.take_changed()
+            if index is None:
+                index = self._texts[recommender] = TextIndex(view.texts())
+            elif changed:
+                index.remove(changed)
+                index.put(text for text in changed.values() if text is not None)
+            return index
 
     def view(self, recommender: Recommender) -> ItemView:
         """The view of a bundle as far as it is known; of an unknown bundle one that restricts nothing."""
@@ -36,6 +52,7 @@ class LiveCatalogue:
         """Make the view of a bundle that will soon answer. A failure is logged: the first answer tries again."""
         try:
             self.catch_up([recommender], self._store.version(Kind.ITEM))
+            self.texts(recommender)
         except StoreError as error:
             _log.error("the catalogue is not known yet: %s", error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,14 @@ from cluster.online.catalogue_store import Change
 from models.candidates import Candidates
 from models.item_state import ItemState
 from models.recommender import Recommender
+from models.text_index import Text
 from models.user_state import UserState
 from models.vocabulary import Rows
 
 _NEVER = np.iinfo(np.int64).max
 _EVERYWHERE = 0
+MAX_NEWCOMERS = 100_000
+"""Items that came after the bundle was made; the longest unchanged go first, until the next bundle has them."""
 MAX_TITLES = 100_000
 """Items whose newest title and categories are held because the bundle has others; the longest unchanged go first."""
 
@@ -24,7 +27,7 @@ class ItemView:
     """Three arrays in row order, 13 bytes an item however many are restricted, and titles that are newer.
 
     `version`: the change of the catalogue up to which it is true. A row may show an item that the bundle knows and the
-    catalogue does not.
+    catalogue does not, and a newcomer, which only the catalogue knows. `texts`: both, for search.
     """
 
     def __init__(self, recommender: Recommender) -> None:
@@ -37,15 +40,20 @@ class ItemView:
         self._countries: list[frozenset[str]] = [frozenset()]
         self._number_of: dict[frozenset[str], int] = {}
         self._shown: dict[int, tuple[str | None, list[str]]] = {}
+        self._newcomers: dict[str, ItemState] = {}
+        self._changed: dict[str, Text | None] = {}
         self.restricts = False
         """Whether anything at all was ever kept from anybody."""
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Take in changes, older ones first."""
         for change in changes:
-            row = self._items.vocabulary.row(change.id)
+            row, state = self._items.vocabulary.row(change.id), ItemState.from_bytes(change.state)
             if row is not None:
-                self._set(row, ItemState.from_bytes(change.state))
+                self._set(row, state)
+            else:
+                self._set_newcomer(change.id, state)
+            self._changed[change.id] = None if state.blocked else Text(change.id, state.title, state.categories)
         if changes:
             self.version = max(self.version, changes[-1].version)
 
@@ -59,6 +67,20 @@ class ItemView:
             if user.country not in self._countries[number]:
                 allowed &= lists != number
         return allowed
+
+    def allows_id(self, item_id: str, user: UserState) -> bool:
+        """Whether the user may see an item now, known to the bundle or not; what nobody knows, nobody may."""
+        row = self._items.vocabulary.row(item_id)
+        if row is not None:
+            return bool(self.allows(np.asarray([row]), user)[0])
+        state = self._newcomers.get(item_id)
+        if state is None or (state.expires_us is not None and state.expires_us <= user.now_us):
+            return False
+        return state.countries is None or user.country in state.countries
+
+    def knows(self, item_id: str) -> bool:
+        """Whether the bundle or the catalogue knows the item."""
+        return self._items.vocabulary.row(item_id) is not None or item_id in self._newcomers
 
     def kept(self, candidates: Candidates, user: UserState) -> Candidates:
         """The candidates that the user may see."""
@@ -94,6 +116,43 @@ class ItemView:
     def categories(self, row: int) -> list[str]:
         """The newest categories known."""
         return self._shown[row][1] if row in self._shown else self._items.categories[row]
+
+    def title_of(self, item_id: str) -> str | None:
+        """The newest title known of any item."""
+        row = self._items.vocabulary.row(item_id)
+        if row is not None:
+            return self.title(row)
+        return self._newcomers[item_id].title if item_id in self._newcomers else None
+
+    def categories_of(self, item_id: str) -> list[str]:
+        """The newest categories known of any item."""
+        row = self._items.vocabulary.row(item_id)
+        if row is not None:
+            return self.categories(row)
+        return list(self._newcomers[item_id].categories) if item_id in self._newcomers else []
+
+    def words(self, item_id: str) -> str:
+        """Title and categories of any item, as a question for items like it."""
+        return Text(item_id, self.title_of(item_id), self.categories_of(item_id)).words
+
+    def texts(self) -> Iterator[Text]:
+        """What is searched of every item that anybody may see."""
+        for row in np.flatnonzero(~self._blocked).tolist():
+            yield Text(self._items.ids[row], self.title(row), self.categories(row))
+        for item_id, state in list(self._newcomers.items()):
+            yield Text(item_id, state.title, state.categories)
+
+    def take_changed(self) -> dict[str, Text | None]:
+        """Texts that have changed since this was last asked; None: the item is gone."""
+        changed, self._changed = self._changed, {}
+        return changed
+
+    def _set_newcomer(self, item_id: str, state: ItemState) -> None:
+        self._newcomers.pop(item_id, None)
+        if not state.blocked:
+            self._newcomers[item_id] = state
+            if len(self._newcomers) > MAX_NEWCOMERS:
+                del self._newcomers[next(iter(self._newcomers))]
 
     def _set(self, row: int, state: ItemState) -> None:
         self.restricts = self.restricts or state.restricted

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from models.candidates import Candidates
 from models.features import UserBatch
+from models.vocabulary import Rows
 from serve_apps.live.bundles import LiveBundles
 
 
@@ -19,3 +20,9 @@ class Ranking:
         """Each list best first by final score."""
         recommender = await self._bundles.get(version)
         return recommender.rank_batch(users, candidates)
+
+    async def score(self, version: str, users: UserBatch, items: Sequence[Rows]) -> list[Candidates]:
+        """Each list of item rows best first by final score."""
+        recommender = await self._bundles.get(version)
+        scores = recommender.score_batch(users, items)
+        return [Candidates(rows, each).reordered(each) for rows, each in zip(items, scores, strict=True)]

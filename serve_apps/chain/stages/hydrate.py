@@ -11,7 +11,7 @@ from functools import partial
 from cluster.online.store import OnlineStore, OnlineUser
 from models.privacy import ERASED_ID
 from models.user_state import UserState
-from serve_apps.chain.messages import HomeQuery, Query
+from serve_apps.chain.messages import Query
 from serve_apps.live.breaker import Breaker
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
@@ -52,7 +52,6 @@ class Hydrate:
 
 
 def _state(user: OnlineUser, query: Query, now: datetime) -> UserState:
-    asked = query.country if isinstance(query, HomeQuery) else None
     # Under an id that nobody has, nothing that a bundle learned of an erased user is found.
     known_as = ERASED_ID if user.erased else query.user_id or ""
-    return UserState(known_as, now, user.history, asked or user.country, user.attributes)
+    return UserState(known_as, now, user.history, query.country or user.country, user.attributes)

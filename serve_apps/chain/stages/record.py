@@ -50,7 +50,7 @@ class Recorder:
         return Exposure(
             recommendation_id=answer.recommendation_id,
             user_id=query.user_id or "",
-            surface="home" if home else "similar",
+            surface=query.surface,
             variant=answer.variant,
             model_version=answer.model_version,
             fallback=answer.fallback,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from models.candidates import Candidates
 from models.recommender import NUM_CANDIDATES
-from serve_apps.chain.task import Task
+from serve_apps.chain.task import AnyTask
 from serve_apps.live.item_view import ItemView
 
 _ENOUGH = NUM_CANDIDATES // 2
@@ -16,7 +16,7 @@ _WIDEN, _MAX_CANDIDATES = 8, 64 * NUM_CANDIDATES
 
 
 async def allowed_candidates(
-    view: ItemView, tasks: Sequence[Task], ask: Callable[[int], Awaitable[list[Candidates]]]
+    view: ItemView, tasks: Sequence[AnyTask], ask: Callable[[int], Awaitable[list[Candidates]]]
 ) -> list[Candidates]:
     """What `ask` finds for as many candidates as it is told, without what a task's user may not see."""
     k = NUM_CANDIDATES

@@ -1,0 +1,106 @@
+"""Home: a personal row of the whole catalogue.
+
+retrieve → rank → select, below them the ladder
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from models.candidates import Candidates
+from models.features import UserBatch
+from models.recommender import Recommender
+from models.vocabulary import Rows
+from serve_apps.chain.answers import Answer, make_answer, recommended_items
+from serve_apps.chain.deadline import Deadline
+from serve_apps.chain.frame import Outcome
+from serve_apps.chain.messages import HomeQuery
+from serve_apps.chain.rungs import Cause, Rung
+from serve_apps.chain.stages.retrieve import allowed_candidates
+from serve_apps.chain.task import Task
+from serve_apps.chain.tools import Tools
+
+_HomeTask = Task[HomeQuery]
+
+
+class Home:
+    """Answers home tasks, those of one bundle together."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    async def answer(self, tasks: Sequence[_HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
+        """One answer for each task, in order; `hydrated` False: nothing is known of anybody."""
+        by_version: dict[str, list[_HomeTask]] = {}
+        answers: dict[int, Answer] = {}
+        for task in tasks:
+            at_once = self._at_once(task, hydrated)
+            if at_once is None:
+                version = task.variant.version or self._tools.bundles.champion.version
+                by_version.setdefault(version, []).append(task)
+            else:
+                answers[task.at] = at_once
+        done = await asyncio.gather(*(self._personal(version, some, deadline) for version, some in by_version.items()))
+        for some, theirs in zip(by_version.values(), done, strict=True):
+            answers.update(zip((task.at for task in some), theirs, strict=True))
+        return [answers[task.at] for task in tasks]
+
+    def _at_once(self, task: _HomeTask, hydrated: bool) -> Answer | None:
+        """The answer of a task that needs no tier."""
+        ladder = self._tools.ladder
+        if task.refused:
+            return ladder.popular(task, Cause.PERSONALIZATION_OFF)
+        if task.variant.source == "popularity":
+            return ladder.popular(task, None if hydrated else Cause.STORE_UNAVAILABLE)
+        return None if hydrated else ladder.trending(task, Cause.STORE_UNAVAILABLE)
+
+    async def _personal(self, version: str, tasks: Sequence[_HomeTask], deadline: Deadline) -> list[Answer]:
+        ladder, frame = self._tools.ladder, self._tools.frame
+        loaded = await frame.run("load", self._tools.bundles.get(version), deadline)
+        recommender = loaded.result
+        if recommender is None:
+            return [ladder.cached(task, _why(loaded)) for task in tasks]
+        known = [task for task in tasks if recommender.has_signal(task.user)]
+        rows = iter(await self._rows(recommender, known, deadline)) if known else iter(())
+        return [
+            next(rows) if recommender.has_signal(task.user) else ladder.trending(task, Cause.UNKNOWN_USER)
+            for task in tasks
+        ]
+
+    async def _rows(self, recommender: Recommender, tasks: Sequence[_HomeTask], deadline: Deadline) -> list[Answer]:
+        tools, version = self._tools, recommender.version
+        batch = recommender.batch([task.user for task in tasks])
+        barred = [recommender.rows(tools.exclusion.of(task.user)) for task in tasks]
+        ask = partial(self._retrieve, version, batch, barred)
+        view = tools.catalogue.view(recommender)
+        found = await tools.frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline)
+        if found.result is None:
+            return [tools.ladder.cached(task, _why(found)) for task in tasks]
+        ranked = await tools.frame.run("rank", tools.ranking.rank(version, batch, found.result), deadline)
+        if ranked.result is None:
+            for task in tasks:
+                task.rung = Rung.WITHOUT_RANKING
+                task.cause = Cause.RANKING_LATE if ranked.late else Cause.RANKING_FAILED
+        with tools.frame.timed("select"):
+            chosen = zip(tasks, ranked.result or found.result, strict=True)
+            return [self._row(recommender, task, candidates) for task, candidates in chosen]
+
+    async def _retrieve(self, version: str, users: UserBatch, barred: Sequence[Rows], k: int) -> list[Candidates]:
+        return await self._tools.retrieval.retrieve(version, users, k, barred)
+
+    def _row(self, recommender: Recommender, task: _HomeTask, candidates: Candidates) -> Answer:
+        ladder = self._tools.ladder
+        if not len(candidates):
+            return ladder.popular(task, Cause.NOTHING_FOUND)
+        if task.rung is None:
+            ladder.keep(task, recommender, candidates)
+        view = self._tools.catalogue.view(recommender)
+        items = recommended_items(recommender, view, task.user, candidates.head(task.query.limit))
+        return make_answer(ladder.filled(items, recommender, task), task, recommender.version)
+
+
+def _why(stage: Outcome[Any]) -> Cause:
+    return Cause.RETRIEVAL_LATE if stage.late else Cause.RETRIEVAL_FAILED

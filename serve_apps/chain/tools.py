@@ -1,0 +1,45 @@
+"""What every surface works with: the tiers behind their hops, and what the router holds in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.candidates import Candidates
+from models.features import UserBatch
+from models.vocabulary import Rows
+from serve_apps.chain.exclusion import Exclusion
+from serve_apps.chain.frame import Frame
+from serve_apps.chain.ladder import Ladder
+from serve_apps.live.bundles import LiveBundles
+from serve_apps.live.catalogue import LiveCatalogue
+
+
+class Retriever(Protocol):
+    """The retrieval tier, wherever it runs."""
+
+    async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]: ...
+
+    async def similar(self, version: str, item_ids: Sequence[str], k: int) -> list[Candidates]: ...
+
+
+class Ranker(Protocol):
+    """The ranking tier, wherever it runs."""
+
+    async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]: ...
+
+    async def score(self, version: str, users: UserBatch, items: Sequence[Rows]) -> list[Candidates]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Shared by the surfaces of one router."""
+
+    bundles: LiveBundles
+    catalogue: LiveCatalogue
+    exclusion: Exclusion
+    retrieval: Retriever
+    ranking: Ranker
+    ladder: Ladder
+    frame: Frame
