@@ -1,6 +1,6 @@
 """The ladder: who answers when the full chain cannot, and why it could not. Each answer names both.
 
-    full → without_ranking → cached → trending → popular
+    full → without_ranking (of similar items: content) → cached → trending → popular
 
 A rung is stepped down only as far as it must be, and the last one needs nothing but the bundle in memory.
 """
@@ -15,6 +15,8 @@ class Rung(StrEnum):
 
     WITHOUT_RANKING = "without_ranking"
     """Retrieval's order."""
+    CONTENT = "content"
+    """Items that say the same, without what people do with them."""
     CACHED = "cached"
     """What the user's last full answer was chosen from; nothing has happened to them since."""
     TRENDING = "trending"

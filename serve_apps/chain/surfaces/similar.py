@@ -17,7 +17,7 @@ from models.recommender import Recommender
 from serve_apps.chain.answers import Answer, Found, found_items, make_answer
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.messages import SimilarQuery
-from serve_apps.chain.rungs import Cause
+from serve_apps.chain.rungs import Cause, Rung
 from serve_apps.chain.stages.retrieve import allowed_candidates
 from serve_apps.chain.task import Task
 from serve_apps.chain.tools import Tools
@@ -55,10 +55,9 @@ class Similar:
                     [] if found.result is None else [recommender.items.ids[row] for row in found.result[at].item_rows]
                 )
                 fused = reciprocal_rank_fusion([near, alike.result[at] if alike.result else []])
-                if not found.ok and not fused:
-                    cause = Cause.RETRIEVAL_LATE if found.late else Cause.RETRIEVAL_FAILED
-                    answers.append(tools.ladder.trending(task, cause, {task.query.item_id}))
-                    continue
+                if not found.ok:
+                    task.rung = Rung.CONTENT
+                    task.cause = Cause.RETRIEVAL_LATE if found.late else Cause.RETRIEVAL_FAILED
                 answers.append(self._row(recommender, view, task, fused))
         return answers
 
@@ -83,8 +82,7 @@ class Similar:
             if item_id not in hidden and view.allows_id(item_id, user)
         ][: task.query.limit]
         if not shown:
-            known = view.knows(asked)
-            cause = Cause.NOTHING_FOUND if known else Cause.UNKNOWN_ITEM
-            return self._tools.ladder.trending(task, cause, {asked})
+            cause = Cause.NOTHING_FOUND if view.knows(asked) else Cause.UNKNOWN_ITEM
+            return self._tools.ladder.trending(task, task.cause or cause, {asked})
         items = self._tools.ladder.filled(found_items(view, shown), recommender, task, {asked})
         return make_answer(items, task, recommender.version)

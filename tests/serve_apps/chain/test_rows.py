@@ -14,7 +14,9 @@ from cluster.online.store import OnlineUser
 from cluster.registry import Registry
 from models.experiments import Experiment, Variant
 from models.exposures import Exposure
+from models.rank_fusion import reciprocal_rank_fusion
 from models.recommender import Recommender
+from models.text_index import Text, TextIndex
 from serve_apps.chain.messages import HomeQuery, SimilarQuery
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
@@ -136,8 +138,10 @@ def test_who_has_seen_everything_gets_popular_items_again_but_no_hidden_one(serv
 def test_similar_items_are_the_nearest_and_leave_out_the_item(server: Server, recommender: Recommender) -> None:
     answer = server.row("similar", item_id="i7", limit=5)
     products = recommender.item_vectors() @ recommender.item_vectors()[7]
-    nearest = [f"i{row}" for row in np.argsort(-products) if row != 7][:5]
-    assert ids(answer) == nearest
+    nearest = [f"i{row}" for row in np.argsort(-products) if row != 7]
+    index = TextIndex(Text(f"i{n}", f"Title {n}", [f"c{n % 7}", f"c{n % 11}"]) for n in range(60))
+    alike = [item_id for item_id, _ in index.search("Title 7 c0 c7", 51) if item_id != "i7"]
+    assert ids(answer) == list(reciprocal_rank_fusion([nearest, alike]))[:5]
     assert (answer["variant"], answer["fallback"]) == ("similar", None)
     assert {item["reason"] for item in answer["items"]} == {"Similar to Title 7"}
 

@@ -261,9 +261,10 @@ def test_a_new_champion_knows_what_was_taken_out_before_it(serve: Serve, tmp_pat
 
 
 def test_a_new_item_breaks_nothing_and_has_the_named_fallback(server: Server) -> None:
-    put(server, "brand-new", title="Brand new")
+    assert server.row("similar", item_id="brand-new")["fallback_cause"] == "unknown_item"
+    put(server, "brand-new", title="Like no other")
     answer = server.row("similar", item_id="brand-new")
-    assert (answer["fallback_cause"], len(ids(answer))) == ("unknown_item", 20)
+    assert (answer["fallback_cause"], len(ids(answer))) == ("nothing_found", 20)
     server.send("u1", "brand-new", "click")
     assert server.home("u1")["fallback"] is None
 

@@ -106,7 +106,7 @@ def test_a_body_of_the_allowed_size_is_read(server: Server) -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("home", "user_id: this field is needed"),
+        ("home", "give either user_id or, for somebody without one, session_id"),
         ("home?user_id=", "user_id"),
         ("home?user_id=" + "x" * 129, "at most 128"),
         ("home?user_id=" + "%C3%B8" * 65, "must be 1 to 128 bytes; got 130"),
@@ -137,6 +137,8 @@ def test_the_document_describes_every_route_and_error(server: Server) -> None:
     document = server.http.get("/openapi.json").json()
     assert set(document["paths"]) == {
         "/api/recommendations/home",
+        "/api/recommendations/rank",
+        "/api/recommendations/search",
         "/api/recommendations/similar",
         "/api/interactions",
         "/api/feedback",

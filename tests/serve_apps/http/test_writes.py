@@ -106,7 +106,7 @@ def test_the_good_events_of_a_batch_are_kept(server: Server, named: bool) -> Non
         ({"user_id": "ø" * 65}, "must be 1 to 128 bytes; got 130"),
         ({"item_id": "x" * 1_000_000}, "at most 128"),
         ({"user_id": 42}, "user_id: Input should be a valid string; got '42'"),
-        ({"user_id": None}, "user_id: "),
+        ({"user_id": None}, "give user_id or, for somebody without one, session_id"),
         ({"rating": "abc"}, "rating: Input should be a valid number"),
         ({"rating": 11}, "rating must be between 0 and 10; got 11"),
         ({"position": -1}, "position: "),
