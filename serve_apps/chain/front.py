@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 BATCH_SIZE = 32
 BATCHES_UNDER_WAY = 4
 """A hop is paid per call, so concurrent questions share it; four batches under way keep every tier busy."""
+_MAX_TIMES = 8
+"""So many different times that are asked for have batches of their own; a batch is due when the first of it is."""
 _GRACE_S = 0.05
 """How much longer than a deadline the gateway waits: what comes just behind it is better than a spare row."""
 
@@ -43,20 +45,15 @@ class Front:
 
     def __init__(self, behind: Behind, *, batched: bool = True) -> None:
         self._behind, self._batched = behind, batched
-        self._gathering = Gathering(behind.recommend, BATCH_SIZE, BATCHES_UNDER_WAY)
+        self._gatherings: dict[int, Gathering[Query, bytes]] = {}
         self._spare = SpareRows(behind.spare)
 
     async def recommend(self, query: Query) -> bytes:
-        """The answer, by its deadline; `BusyError`, `ChainError`.
-
-        A question with a time of its own travels alone: a batch is due when the first of it is.
-        """
+        """The answer, by its deadline; `BusyError`, `ChainError`."""
         self._spare.want(query)
-        alone = not self._batched or query.in_a_hurry
-        work = self._alone(query) if alone else self._gathering.ask(query)
         try:
             async with asyncio.timeout(max(query.deadline.left(), 0.0) + _GRACE_S):
-                return await work
+                return await self._ask(query)
         except BusyError:
             raise
         except TimeoutError:
@@ -72,5 +69,12 @@ class Front:
         """Version of the champion in use."""
         return await self._behind.champion()
 
-    async def _alone(self, query: Query) -> bytes:
-        return (await self._behind.recommend([query]))[0]
+    async def _ask(self, query: Query) -> bytes:
+        """In a batch with others that have the same time, or alone."""
+        gathering = self._gatherings.get(query.timeout_ms)
+        if gathering is None:
+            if not self._batched or len(self._gatherings) >= _MAX_TIMES:
+                return (await self._behind.recommend([query]))[0]
+            gathering = Gathering(self._behind.recommend, BATCH_SIZE, BATCHES_UNDER_WAY)
+            self._gatherings[query.timeout_ms] = gathering
+        return await gathering.ask(query)

@@ -15,13 +15,11 @@ _BY_DEFAULT = partial(Deadline.after, DEFAULT_TIMEOUT_MS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """`country`, when given, stands for the one the store knows. `in_a_hurry`: it has a time of its own, so it does not
-    share a batch.
-    """
+    """`country`, when given, stands for the one the store knows. `deadline`: `timeout_ms` after it was asked."""
 
     country: str | None = None
+    timeout_ms: int = DEFAULT_TIMEOUT_MS
     deadline: Deadline = field(default_factory=_BY_DEFAULT)
-    in_a_hurry: bool = False
 
 
 @dataclass(frozen=True, slots=True)

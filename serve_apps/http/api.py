@@ -39,12 +39,11 @@ SessionId = Annotated[
     Id | None, Field(description="Somebody without a user id: the session that their events carry instead of one.")
 ]
 TimeoutMs = Annotated[
-    int | None,
+    int,
     Field(
         ge=10,
         le=MAX_TIMEOUT_MS,
-        description=f"Milliseconds until the answer is due; {DEFAULT_TIMEOUT_MS} when not given. What is late by then "
-        "is left out, and `fallback` says so.",
+        description="Milliseconds until the answer is due. What is late by then is left out, and `fallback` says so.",
     ),
 ]
 
@@ -55,12 +54,12 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     country: Id | None = None
-    timeout_ms: TimeoutMs = None
+    timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
 
     def common(self) -> dict[str, Any]:
         """The same as the question has it."""
-        due = Deadline.after(self.timeout_ms or DEFAULT_TIMEOUT_MS)
-        return {"country": self.country, "deadline": due, "in_a_hurry": self.timeout_ms is not None}
+        due = Deadline.after(self.timeout_ms)
+        return {"country": self.country, "timeout_ms": self.timeout_ms, "deadline": due}
 
 
 class HomeParams(_Asked):

@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("servers")]
 
 KEY = "a-key-for-the-test"
 HOME = "/api/recommendations/home"
+PATIENT = {"timeout_ms": 5_000}
+"""Other tests may share the machine, and a rung is not what is asked about here."""
 _TCP_LISTEN = "0A"
 
 
@@ -55,7 +57,7 @@ def http(server: RunningServer) -> Iterator[httpx.Client]:
 
 
 def _home(http: httpx.Client, user_id: str, **query: Any) -> dict[str, Any]:
-    answer = http.get(HOME, params={"user_id": user_id, **query})
+    answer = http.get(HOME, params={"user_id": user_id, **PATIENT, **query})
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
@@ -74,7 +76,7 @@ def _load(http: httpx.Client) -> Iterator[Counter[str]]:
         number = 0
         while not stop.is_set():
             number += 1
-            answer = http.get(HOME, params={"user_id": f"u{(caller + 4 * number) % 20}"})
+            answer = http.get(HOME, params={"user_id": f"u{(caller + 4 * number) % 20}", **PATIENT})
             body = answer.json()
             seen[f"{answer.status_code} {body.get('model_version')} {body.get('fallback')}"] += 1
 
@@ -129,7 +131,7 @@ def test_an_event_reaches_the_lake_and_what_is_trending_by_itself(server: Runnin
 def test_strangers_unknown_items_and_similar_ones(http: httpx.Client) -> None:
     assert _home(http, "nobody")["fallback_cause"] == "unknown_user"
     for item_id, fallback in (("i1", None), ("nothing", "unknown_item")):
-        answer = http.get("/api/recommendations/similar", params={"item_id": item_id}).json()
+        answer = http.get("/api/recommendations/similar", params={"item_id": item_id, **PATIENT}).json()
         assert (answer["fallback_cause"], len(answer["items"])) == (fallback, 20)
 
 
