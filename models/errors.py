@@ -3,6 +3,7 @@
     ShoalError
     ├── InputError (ValueError)   the caller's mistake: what was wrong, what was seen, what to do
     │   ├── ConfigError           an unknown key or a value outside its range
+    │   ├── FilterError           a filter that cannot be read
     │   └── SchemaError           columns or types that do not fit a contract
     ├── BundleError               a bundle that is incomplete, altered, or of another feature spec
     ├── NotFoundError             a version, table or run that does not exist
@@ -27,6 +28,17 @@ class InputError(ShoalError, ValueError):
 
 class ConfigError(InputError):
     """A configuration key that does not exist, or a value that does not fit."""
+
+
+class FilterError(InputError):
+    """A filter that cannot be read: where (`position`, characters from 0), what was seen, what was expected."""
+
+    def __init__(self, position: int, seen: str, expected: str) -> None:
+        super().__init__(position, seen, expected)
+        self.position, self.seen, self.expected = position, seen, expected
+
+    def __str__(self) -> str:
+        return f"filter, position {self.position}: got {self.seen}, expected {self.expected}."
 
 
 class SchemaError(InputError):

@@ -33,6 +33,7 @@ HOMES = {
     "fastapi": ("serve_apps/http/", "serve_apps/app.py"),
     "matplotlib": ("pipelines/figure.py",),
     "optuna": ("tune/",),
+    "pyparsing": ("models/filters/grammar.py",),
     "ray.tune": ("tune/",),
     "ray.data": ("pipelines/",),
     "ray.train": ("pipelines/", "tune/"),
