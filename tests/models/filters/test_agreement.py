@@ -10,7 +10,7 @@ from models.filters import ItemColumns, mask, matches, parse
 from tests.models.filters.filter_cases import CASES, ITEMS, Case, passes, text_of
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ITEMS, CASES)
 def test_a_filter_means_the_same_of_one_item_and_of_all(items: list[dict[str, Any]], case: Case) -> None:
     expression = parse(text_of(case))

@@ -156,7 +156,7 @@ SOUP = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SOUP)
 @example("(" * 2_000)
 @example("a=(" * 600)
