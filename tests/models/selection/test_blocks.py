@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import ConfigError
@@ -11,6 +11,7 @@ from models.selection import Blocks
 from models.selection.blocks import Schedule
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 10), min_size=1, max_size=8), st.integers(1, 80))
 def test_no_source_is_ever_a_whole_item_off_its_share(shares: list[float], num: int) -> None:
     names = [f"s{n}" for n in range(len(shares))]

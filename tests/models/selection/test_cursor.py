@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.errors import InputError
@@ -21,6 +21,7 @@ def _is_utf8(text: str) -> bool:
         return False
 
 
+@settings(deadline=None)
 @given(CURSORS)
 def test_a_cursor_comes_back(cursor: Cursor) -> None:
     text = sign(cursor, KEY)
@@ -29,6 +30,7 @@ def test_a_cursor_comes_back(cursor: Cursor) -> None:
     assert verified(text, KEY) == cursor
 
 
+@settings(deadline=None)
 @given(CURSORS, st.data())
 def test_a_changed_cursor_does_not(cursor: Cursor, data: st.DataObject) -> None:
     text = sign(cursor, KEY)
@@ -40,6 +42,7 @@ def test_a_changed_cursor_does_not(cursor: Cursor, data: st.DataObject) -> None:
             verified(changed, KEY)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_no_other_text_is_a_cursor(text: str) -> None:
     with pytest.raises(InputError, match="cursor"):
@@ -53,6 +56,7 @@ def test_another_key_is_another_maker() -> None:
         sign(Cursor("r", 1), b"short")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(1, 12))
 def test_pages_together_are_the_list(num: int, limit: int) -> None:
     items, seen = list(range(num)), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -40,6 +40,7 @@ def cosines(vectors: Vectors) -> Scores:
 
 
 @pytest.mark.parametrize("diversity", [Mmr(1.0), Dpp(1.0)])
+@settings(deadline=None)
 @given(SEEDS)
 def test_a_trade_off_of_one_is_the_order_of_scores(diversity: Mmr | Dpp, seed: int) -> None:
     relevance, vectors = sample(seed)
@@ -47,6 +48,7 @@ def test_a_trade_off_of_one_is_the_order_of_scores(diversity: Mmr | Dpp, seed: i
     assert greedy(diversity.start(relevance, vectors, 9), 9) == order
 
 
+@settings(deadline=None)
 @given(SEEDS, st.sampled_from([0.0, 0.3, 0.7]))
 def test_mmr_is_its_formula(seed: int, trade_off: float) -> None:
     relevance, vectors = sample(seed)
@@ -58,6 +60,7 @@ def test_mmr_is_its_formula(seed: int, trade_off: float) -> None:
     assert greedy(Mmr(trade_off).start(relevance, vectors, 9), 9) == chosen
 
 
+@settings(deadline=None)
 @given(SEEDS, st.sampled_from([0.1, 0.5, 0.8]))
 def test_dpp_takes_what_raises_the_determinant_most(seed: int, trade_off: float) -> None:
     relevance, vectors = sample(seed)
@@ -73,6 +76,7 @@ def test_dpp_takes_what_raises_the_determinant_most(seed: int, trade_off: float)
     assert greedy(Dpp(trade_off).start(relevance, vectors, 9), 4) == chosen
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_a_greedy_dpp_of_two_by_all_pairs(seed: int) -> None:
     """For a row of two that starts with the best, the pair has the largest determinant of all pairs with it."""

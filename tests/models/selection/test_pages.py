@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.candidates import Candidates
@@ -41,6 +41,7 @@ def test_scores_stay_with_their_items_and_a_repeat_in_a_list_counts_once() -> No
     assert row.candidates.scores.tolist() == [-4, -7]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 15), max_size=10), max_size=6),
     st.integers(1, 5),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import InputError
@@ -38,6 +38,7 @@ def row(pool: Pool, limit: int, config: SelectionConfig, control: Control = NO_C
     return select(pool, limit, config, control, now_us=NOW_US, seed=seed)
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS, CONFIGS, controls(), SEEDS)
 def test_a_row_shows_no_item_twice_and_says_of_each_where_it_comes_from(
     pool: Pool, limit: int, config: SelectionConfig, control: Control, seed: int
@@ -58,6 +59,7 @@ def test_a_row_shows_no_item_twice_and_says_of_each_where_it_comes_from(
     )
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS, CONFIGS, controls(), SEEDS)
 def test_a_row_is_as_long_as_what_there_is(
     pool: Pool, limit: int, config: SelectionConfig, control: Control, seed: int
@@ -69,6 +71,7 @@ def test_a_row_is_as_long_as_what_there_is(
     assert len(shown) == min(limit, len(available))
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS, CONFIGS, controls(), SEEDS)
 def test_pins_stand_at_their_positions(
     pool: Pool, limit: int, config: SelectionConfig, control: Control, seed: int
@@ -84,6 +87,7 @@ def test_pins_stand_at_their_positions(
     assert shown.marks.count(Mark.PINNED) == len(pins)
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS, CONFIGS, controls(), SEEDS)
 def test_promoted_items_fill_their_positions_in_their_order(
     pool: Pool, limit: int, config: SelectionConfig, control: Control, seed: int
@@ -97,6 +101,7 @@ def test_promoted_items_fill_their_positions_in_their_order(
     assert all(at == position or position >= len(shown) for at, position in zip(found, positions, strict=False))
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS, CONFIGS, st.lists(CAPS, min_size=1, max_size=3), SEEDS)
 def test_hard_caps_are_kept(pool: Pool, limit: int, config: SelectionConfig, caps: list[Cap], seed: int) -> None:
     shown = row(pool, limit, replace(config, caps=tuple(caps)), NO_CONTROL, seed)
@@ -106,6 +111,7 @@ def test_hard_caps_are_kept(pool: Pool, limit: int, config: SelectionConfig, cap
         assert cap.soft or most(held, cap) <= cap.at_most
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS, CONFIGS, CAPS, controls())
 def test_with_something_placed_no_other_item_adds_to_a_full_category(
     pool: Pool, limit: int, config: SelectionConfig, cap: Cap, control: Control
@@ -126,6 +132,7 @@ def most(held: Sequence[Sequence[str]], cap: Cap) -> int:
     return max((sum(name in one for one in held[at : at + window]) for at in starts for name in names), default=0)
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS, CONFIGS, SEEDS)
 def test_what_is_buried_stands_behind_all_else(pool: Pool, limit: int, config: SelectionConfig, seed: int) -> None:
     shown = row(pool, limit, replace(config, caps=()), Control(buried=FILTERS), seed)
@@ -133,6 +140,7 @@ def test_what_is_buried_stands_behind_all_else(pool: Pool, limit: int, config: S
     assert buried == sorted(buried)
 
 
+@settings(max_examples=60, deadline=None)
 @given(pools(), LIMITS)
 def test_without_rules_one_list_is_cut(pool: Pool, limit: int) -> None:
     one = replace(pool, sources=("model",), source_of=None, item_rows=np.arange(len(pool)))
