@@ -27,10 +27,14 @@ from models.index.selection import Allowed, Selection
 from models.index.training import trained
 from models.vocabulary import Rows
 
-REFINE: dict[Kind, int] = {"ivf_sq8": 2, "ivf_pq": 4}
+_REFINE: dict[Kind, int] = {"ivf_sq8": 2, "ivf_pq": 4}
 """How many times the asked number are scored again, to begin with: codes of fewer bytes order them worse."""
-_SCAN_COST = 24
-"""A row fetched by its number costs as much as so many rows of a list that are tested against a filter."""
+_FETCH, _COMPARE = 20, 3
+"""What a row costs that is fetched by its number, and then for each query that it is compared with, where testing a row
+of a list against a filter costs 1: 6 ns.
+"""
+_MAX_FETCHED = 1 << 18
+"""At once, so that memory stays small."""
 _FILTERED = 2
 """With a filter, so many times the rows are read: one that forbids what is near leaves a best that is spread wide."""
 _WIDER = 4
@@ -57,7 +61,7 @@ class InvertedIndex:
         """Train on [num_items, dim] and add them all."""
         halves = HalfVectors.of(vectors)
         ivf, lists = trained(vectors, kind, seed)
-        return cls(ivf, lists, halves, kind, min(nprobe, ivf.nlist), REFINE[kind])
+        return cls(ivf, lists, halves, kind, min(nprobe, ivf.nlist), _REFINE[kind])
 
     @classmethod
     def load(cls, path: Path, ivf: Any, kind: Kind, nprobe: int, refine: int) -> InvertedIndex:
@@ -106,14 +110,14 @@ class InvertedIndex:
         nprobe = min(math.ceil(self.nprobe * max((k + most_barred) / _TUNED_DEPTH, 1.0) ** 0.5), self.nlist)
         # What is barred is met on the way to the rest; short codes put more of the rest among it.
         wide = min(self.refine * k + max(self.refine // 2, 1) * most_barred, len(self))
+        budget = _FILTERED * nprobe * len(self) / self.nlist
+        if allowed is not None and self._are_few(allowed.num_rows, len(queries), budget):
+            few = selection.allowed_rows(len(self))
+            return scan(queries, self._halves.vectors(few), k, selection.barred, few)
         selector = parameters.selector(selection.bits(len(self)))
         if allowed is None:
             rows = self._nearest(queries, wide, nprobe, selector)
         else:
-            budget = _FILTERED * nprobe * len(self) / self.nlist
-            if allowed.num_rows**2 * _SCAN_COST <= budget * len(self):
-                few = selection.allowed_rows(len(self))
-                return scan(queries, self._halves.vectors(few), k, selection.barred, few)
             rows = self._in(self._lists_of(queries, self._counts(allowed), budget), queries, wide, selector)
         found = self._refined(queries, rows, k, selection.barred)
         most = len(self) if allowed is None else allowed.num_rows
@@ -123,6 +127,11 @@ class InvertedIndex:
             again = self._refined(queries[short], rows, k, [selection.barred[line] for line in short.tolist()])
             found[0][short], found[1][short] = again
         return found
+
+    def _are_few(self, num_allowed: int, num_queries: int, budget: float) -> bool:
+        """True where fetching and comparing all allowed rows costs less than reading lists until `budget` of them."""
+        tested = num_queries * min(budget / max(num_allowed, 1), 1.0) * len(self)
+        return num_allowed <= _MAX_FETCHED and num_allowed * (_FETCH + _COMPARE * num_queries) <= tested
 
     def _nearest(self, queries: Vectors, wide: int, nprobe: int, selector: Any) -> NDArray[np.int64]:
         """[num_queries, wide] rows by their codes in the `nprobe` nearest lists, -1 behind them."""
