@@ -44,6 +44,12 @@ class Candidates:
         return Candidates(self.item_rows[order], scores[order])
 
 
+def listed(rows: NDArray[np.int64], scores: NDArray[np.float32]) -> list[Candidates]:
+    """The lines of [batch, k] rows and scores without their places of row -1."""
+    lists = [Candidates(line, best) for line, best in zip(rows, scores, strict=True)]
+    return lists if (rows >= 0).all() else [found.where(found.item_rows >= 0) for found in lists]
+
+
 def without(rows: NDArray[np.int64], scores: NDArray[np.float32], barred: Sequence[Rows], k: int) -> list[Candidates]:
     """The best `k` of each line of [batch, n] rows and scores; a barred row, or one below 0, is passed over."""
     found = []

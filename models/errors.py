@@ -9,6 +9,7 @@
     ├── NotFoundError             a version, table or run that does not exist
     ├── DivergenceError           a training run whose loss or weights are not numbers any more
     ├── DiskFullError             a file that could not be written whole for want of room
+    ├── IndexFullError            more items were added to an index than it takes between two publications
     ├── StreamError               a broker did not answer, or refused us
     └── StoreError                the online store did not answer, or refused a write
 
@@ -59,6 +60,10 @@ class DivergenceError(ShoalError):
 
 class DiskFullError(ShoalError):
     """There was no room for a file. What was written before is whole."""
+
+
+class IndexFullError(ShoalError):
+    """No more items fit beside the published index. What was added stays; a new bundle makes room."""
 
 
 class StreamError(ShoalError):

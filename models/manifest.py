@@ -15,7 +15,8 @@ from typing import Any
 
 from models.errors import BundleError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: an index may be of inverted lists, with files beside it, and its record is in the manifest. Bundles of 1 load."""
 MANIFEST = "manifest.json"
 _CHUNK_BYTES = 1 << 20
 
@@ -32,6 +33,7 @@ class FileEntry:
 class Manifest:
     """Everything known of a bundle. `metrics` maps a model name to its metrics: the candidate beside popularity.
 
+    `indexes`: by the path of each vector index, what its build measured (`models/index/record.py`).
     `erasures`: when how many users were taken out of it, which changed its files and their hashes.
     """
 
@@ -44,6 +46,7 @@ class Manifest:
     metrics: dict[str, dict[str, float]]
     files: dict[str, FileEntry] = field(default_factory=dict)
     erasures: list[dict[str, Any]] = field(default_factory=list)
+    indexes: dict[str, dict[str, Any]] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:
@@ -56,8 +59,10 @@ class Manifest:
         try:
             fields = json.loads(data)
             seen = fields["format_version"]
-            if seen != FORMAT_VERSION:
-                raise BundleError(f"bundle format {seen} is unknown; this Shoal reads {FORMAT_VERSION}. Update Shoal.")
+            if seen not in range(1, FORMAT_VERSION + 1):
+                raise BundleError(
+                    f"bundle format {seen} is unknown; this Shoal reads up to {FORMAT_VERSION}. Update Shoal."
+                )
             fields["files"] = {name: FileEntry(**entry) for name, entry in fields["files"].items()}
             return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from models.candidates import Candidates, without
+from models.candidates import Candidates, listed, without
 from models.errors import BundleError
 from models.features import FeatureSpec, UserBatch, collapse, pad_history
 from models.histories import newest
-from models.index import Vectors
+from models.index.arrays import Vectors
+from models.index.selection import Filter
 from models.item_table import ItemTable
 from models.nets.ranker_net import RANKER, RankerNet
 from models.popularity import Popularity
@@ -83,10 +84,11 @@ class Recommender:
             return []
         return self.retrieve_batch(self.batch(users), k, [self.rows(ids) for ids in exclude])
 
-    def retrieve_batch(self, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
-        """`retrieve` on arrays: `barred` are item rows."""
-        rows, scores = self._retriever.search(self._for_retrieval(users), k + max(map(len, barred)))
-        return without(rows, scores, barred, k)
+    def retrieve_batch(
+        self, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Filter | None = None
+    ) -> list[Candidates]:
+        """`retrieve` on arrays: `barred` are item rows of each user; of `allowed`, where given, all answers are."""
+        return listed(*self._retriever.search(self._for_retrieval(users), k, barred, allowed))
 
     def rank(self, users: Sequence[UserState], candidates: Sequence[Candidates]) -> list[Candidates]:
         """Candidates re-ordered by final score: retrieval score + weight × ranker logit."""

@@ -23,7 +23,8 @@ from scipy.sparse import csr_matrix
 
 from models.errors import BundleError
 from models.features import UserBatch
-from models.index import VectorIndex, Vectors
+from models.index.arrays import Vectors
+from models.index.vector_index import VectorIndex
 from models.retrievers.arrays import load_arrays, save_arrays
 from models.retrievers.history import weighted_items
 
@@ -97,7 +98,7 @@ class FoldIn:
         x = c D^-½ Jᵀ (I + (c − 1) J Jᵀ)⁻¹ W^½ 1 = c D^-½ (I + (c − 1) Jᵀ J)⁻¹ Jᵀ W^½ 1; the smaller one is solved.
         """
         alpha, (num_users, longest) = self._settings.alpha, (len(lengths), int(lengths.max()))
-        scale = 1.0 / np.sqrt(self._spectrum + self._settings.ridge(lengths, len(self._index))[:, None])
+        scale = 1.0 / np.sqrt(self._spectrum + self._settings.ridge(lengths, self._index.num_published)[:, None])
         held = np.arange(longest) < lengths[:, None]
         items, roots = np.zeros(held.shape, np.int64), np.zeros(held.shape, np.float32)
         items[held], roots[held] = history.indices, np.sqrt(history.data)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from models.errors import BundleError
 from models.features import UserBatch
-from models.index import VectorIndex, Vectors
+from models.index.arrays import Vectors
+from models.index.vector_index import VectorIndex
 from models.retrievers.als import FoldIn
 from models.retrievers.history import HistoryRetriever, weighted_items
 from models.retrievers.vectors import UserEncoder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from models.candidates import top
 from models.features import UserBatch
+from models.index.arrays import Found
+from models.index.scan import shut_out, told
+from models.index.selection import Filter, Selection, allowed_of, barred_of
 from models.vocabulary import Rows
 
 
@@ -33,9 +37,15 @@ class ExhaustiveRetriever:
         self._scorer = scorer
         self.by_user_id = by_user_id
 
-    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def search(
+        self, users: UserBatch, k: int, barred: Sequence[Rows] | None = None, allowed: Filter | None = None
+    ) -> Found:
         """The best `k` of all scores."""
-        return top(self._scorer.score_all(users), k)
+        scores = self._scorer.score_all(users)
+        wanted = allowed_of(allowed, self._scorer.num_items)
+        selection = Selection(barred_of(barred, len(users)), wanted)
+        shut_out(scores, selection.barred, closed=selection.closed(self._scorer.num_items))
+        return told(*top(scores, k), min(k, self._scorer.num_items))
 
     def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:
         """Picked from all scores of each user."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.features import UserBatch
+from models.index.arrays import Found
+from models.index.selection import Filter
 from models.retrievers.vectors import VectorRetriever
+from models.vocabulary import Rows
 
 
 def weighted_items(history: NDArray[np.int32], num_items: int, half_life: float) -> csr_matrix:
@@ -32,9 +37,11 @@ def weighted_items(history: NDArray[np.int32], num_items: int, half_life: float)
 class HistoryRetriever(VectorRetriever):
     """A `VectorRetriever` that has no candidates for a user whose history says nothing, rather than any of score 0."""
 
-    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def search(
+        self, users: UserBatch, k: int, barred: Sequence[Rows] | None = None, allowed: Filter | None = None
+    ) -> Found:
         """By the index; row -1 and score 0 for users whose vector is zero."""
         vectors = self._encoder.encode(users)
-        rows, scores = self._index.search(vectors, k)
+        rows, scores = self._index.search(vectors, k, allowed, barred)
         told = vectors.any(axis=1, keepdims=True)
         return np.where(told, rows, -1), np.where(told, scores, 0).astype(np.float32)

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from models.candidates import top
 from models.features import UserBatch
 from models.histories import newest
+from models.index.arrays import Found
+from models.index.selection import Filter
 from models.retrievers.retriever import Retriever
 from models.vocabulary import Rows
 
@@ -77,9 +79,11 @@ class HybridRetriever:
         """A column for each source, and one more for each of content."""
         return len(self._sources) + sum(source.is_content for source in self._sources)
 
-    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def search(
+        self, users: UserBatch, k: int, barred: Sequence[Rows] | None = None, allowed: Filter | None = None
+    ) -> Found:
         """The best `k` of all that any source proposes."""
-        candidates = self.candidates(users, k)
+        candidates = self.candidates(users, k, barred, allowed)
         owner = np.repeat(np.arange(len(users)), [len(rows) for rows in candidates])
         items = np.concatenate(candidates)
         scores = self.scores(users, owner, items)
@@ -91,9 +95,12 @@ class HybridRetriever:
         columns, best = top(padded_scores, k)
         return np.take_along_axis(padded, columns, axis=1), best
 
-    def candidates(self, users: UserBatch, k: int) -> list[Rows]:
-        """For each user the items that some source has among its best `k`, ascending."""
-        found = np.concatenate([s.retriever.search(s.of(users), k)[0] for s in self._sources], axis=1)
+    def candidates(
+        self, users: UserBatch, k: int, barred: Sequence[Rows] | None = None, allowed: Filter | None = None
+    ) -> list[Rows]:
+        """For each user the items that some source has among its best `k` of those it may propose, ascending."""
+        lists = [source.retriever.search(source.of(users), k, barred, allowed)[0] for source in self._sources]
+        found = np.concatenate(lists, axis=1)
         return [np.unique(rows[rows >= 0]) for rows in found]
 
     def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:

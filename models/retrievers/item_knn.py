@@ -7,7 +7,7 @@ a search is a product of sparse matrices, so its cost grows with histories × ne
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from scipy.sparse import csr_matrix
 
 from models.errors import BundleError
 from models.features import UserBatch
+from models.index.arrays import Found
+from models.index.selection import Filter, Mask, Selection, allowed_of, barred_of
 from models.retrievers.arrays import load_arrays, save_arrays
 from models.retrievers.history import weighted_items
 from models.vocabulary import Rows
@@ -51,11 +53,17 @@ class ItemKnnRetriever:
         held = self._similarities
         save_arrays(folder / ARRAYS_FILE, {"data": held.data, "indices": held.indices, "indptr": held.indptr})
 
-    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def search(
+        self, users: UserBatch, k: int, barred: Sequence[Rows] | None = None, allowed: Filter | None = None
+    ) -> Found:
         """The best `k` among the neighbours of the history; where they are fewer, row -1 and score 0."""
-        k = min(k, self._similarities.shape[0])
+        num_items = self._similarities.shape[0]
+        k = min(k, num_items)
+        selection = Selection(barred_of(barred, len(users)), allowed_of(allowed, num_items))
+        closed = selection.closed(num_items)
         rows, scores = np.full((len(users), k), -1, np.int64), np.zeros((len(users), k), np.float32)
         for part, sums in self._sums(users):
+            _shut_out(sums, selection.barred[part], closed)
             rows[part], scores[part] = _best(sums, k)
         return rows, scores
 
@@ -93,6 +101,15 @@ class ItemKnnRetriever:
             part = slice(start, max(stop, start + 1))
             yield part, (history[part] @ self._similarities).tocsr()
             start = part.stop
+
+
+def _shut_out(sums: csr_matrix, barred: Sequence[Rows], closed: Mask | None) -> None:
+    """Set what must not be found to 0: nobody's neighbour."""
+    if closed is not None:
+        sums.data[closed[sums.indices]] = 0
+    for bar, start, stop in zip(barred, sums.indptr[:-1], sums.indptr[1:], strict=True):
+        if len(bar):
+            sums.data[start:stop][np.isin(sums.indices[start:stop], bar)] = 0
 
 
 def _best(scored: csr_matrix, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

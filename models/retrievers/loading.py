@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.errors import BundleError
 from models.features import FeatureSpec
-from models.index import VectorIndex
+from models.index.vector_index import VectorIndex
 from models.item_table import ItemTable
 from models.retrievers.als import FoldIn
 from models.retrievers.content import load_content

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features import UserBatch
-from models.index import Vectors
+from models.index.arrays import Found, Vectors
+from models.index.selection import Filter
 from models.vocabulary import Rows
 
 
@@ -20,8 +22,13 @@ class Retriever(Protocol):
     by_profile: bool
     """True when attributes do so, of a known user or a new one."""
 
-    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Item rows and scores of the best `k` (at most all) for each user, [batch, k], best first; row -1 is none."""
+    def search(
+        self, users: UserBatch, k: int, barred: Sequence[Rows] | None = None, allowed: Filter | None = None
+    ) -> Found:
+        """Item rows and scores of the best `k` (at most all) for each user, [batch, k], best first; row -1 is none.
+
+        `barred`: rows that each user must not get; `allowed`: the only rows that any of them may get.
+        """
 
     def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:
         """[num_pairs] scores: pair p is user `owner[p]` with item row `items[p]`."""

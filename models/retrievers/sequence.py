@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.features import FeatureSpec, UserBatch
-from models.index import Vectors
+from models.index.arrays import Vectors
 from models.model_config import SequenceConfig, TableSizes
 from models.nets.files import describe, fill
 from models.nets.sequence import Packing, Sequence, item_table

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.features import FeatureSpec, ItemFeatures, UserBatch
-from models.index import Vectors
+from models.index.arrays import Vectors
 from models.model_config import TableSizes, TwoTowerConfig
 from models.nets.files import describe, fill
 from models.nets.jagged import to_kjt

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features import UserBatch
-from models.index import VectorIndex, Vectors
+from models.index.arrays import Found, Vectors
+from models.index.selection import Filter
+from models.index.vector_index import VectorIndex
 from models.vocabulary import Rows
 
 
@@ -28,9 +31,11 @@ class VectorRetriever:
         self._encoder, self._index = encoder, index
         self.by_user_id, self.by_profile = by_user_id, by_profile
 
-    def search(self, users: UserBatch, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def search(
+        self, users: UserBatch, k: int, barred: Sequence[Rows] | None = None, allowed: Filter | None = None
+    ) -> Found:
         """By the index."""
-        return self._index.search(self._encoder.encode(users), k)
+        return self._index.search(self._encoder.encode(users), k, allowed, barred)
 
     def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:
         """Inner products, each item's vector fetched once."""

@@ -22,7 +22,7 @@ from cluster.commands.console import progress
 from cluster.delta.lake import Lake
 from cluster.registry import Registry
 from models.errors import InputError
-from models.index import Vectors
+from models.index.arrays import Vectors
 from models.recommender import Recommender
 from models.tables import TABLES, Table
 from models.user_state import UserState

@@ -73,7 +73,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
     best = best_epoch(uri, objective.metric)
     assert best is not None  # a run that reported no checkpoint has failed
     try:
-        export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), uri)
+        export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), prepared.held_out, uri)
     except OSError as error:
         if not no_room(error):
             raise

@@ -9,6 +9,8 @@ from typing import Any
 
 from cluster.storage import Folder
 from models.errors import ConfigError, NotFoundError
+from models.index.record import IndexRecord
+from models.retrievers.loading import INDEX_FILE
 from pipelines.learning.refit import SELECTION
 
 _OWN_LENGTHS = {"history_length", "recent_length"}
@@ -50,6 +52,16 @@ def exported(retrieval_uri: str, ranker_uri: str | None) -> Folder:
     """Where the bundle's retriever and vocabularies come from."""
     run = Folder(retrieval_uri)
     return (_before_refit(run) if ranker_uri else run).child("export")
+
+
+def index_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """What was measured of each vector index of a bundle, by its path; of an index without a record, nothing."""
+    found = {}
+    for index in sorted(folder.rglob(INDEX_FILE)):
+        record = index.with_suffix(".json")
+        if record.exists():
+            found[index.relative_to(folder).as_posix()] = IndexRecord.from_json(record.read_bytes()).to_json()
+    return found
 
 
 def _check_fit(retrieval: Folder, ranker: Folder, config: dict[str, Any]) -> None:

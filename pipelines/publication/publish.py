@@ -26,7 +26,7 @@ from pipelines.evaluation.protocols import full_ranking, given_candidates, given
 from pipelines.learning.data.corpus import split_of
 from pipelines.learning.data.sequences import sequences
 from pipelines.learning.data.split import TEST, VALIDATION, SplitConfig
-from pipelines.publication.assemble import Assembled, assemble, exported
+from pipelines.publication.assemble import Assembled, assemble, exported, index_records
 from pipelines.publication.blend import fit_weight
 from pipelines.publication.gate import Verdict, judge, unjudged
 
@@ -140,4 +140,5 @@ def _manifest(bundle: Assembled, metrics: dict[str, dict[str, float]]) -> Manife
         data=bundle.data,
         feature_digest=feature_spec(bundle.folder).digest(),
         metrics=metrics,
+        indexes=index_records(bundle.folder),
     )

@@ -107,8 +107,16 @@ def test_a_broken_manifest_is_a_clear_error(text: bytes) -> None:
 def test_manifest_survives_json(export: Path) -> None:
     first = manifest("v1")
     assert Manifest.from_json(first.to_json()) == first
-    assert json.loads(first.to_json())["format_version"] == 1
+    assert json.loads(first.to_json())["format_version"] == 2
     assert MANIFEST == "manifest.json"
+
+
+def test_a_manifest_of_the_first_format_is_read() -> None:
+    fields = json.loads(manifest("v1").to_json())
+    del fields["indexes"]
+    assert Manifest.from_json(json.dumps({**fields, "format_version": 1}).encode()).indexes == {}
+    with pytest.raises(BundleError, match="bundle format 3 is unknown; this Shoal reads up to 2"):
+        Manifest.from_json(json.dumps({**fields, "format_version": 3}).encode())
 
 
 def test_s3_registry(s3_endpoint: str, export: Path, tmp_path: Path) -> None:

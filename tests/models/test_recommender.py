@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from models.candidates import Candidates
 from models.errors import BundleError
 from models.features import FeatureSpec
-from models.index import VectorIndex
+from models.index.vector_index import VectorIndex
 from models.manifest import hash_files, verify_files
 from models.nets.two_tower_inputs import TOWER_USER_FEATURES
 from models.recommender import Recommender
@@ -70,6 +70,13 @@ def test_excluded_items_never_appear_and_others_take_their_place(recommender: Re
     assert len(ann) == 4
     assert set(ids(recommender, ann)) == {"item-1", "item-2", "item-3", "item-4"}
     assert len(bob) == 4
+
+
+def test_only_what_is_allowed_appears(recommender: Recommender) -> None:
+    users = [user("ann"), user("bob")]
+    allowed = np.asarray([name in {"item-1", "item-3", "item-5"} for name in ITEMS])
+    ann, bob = recommender.retrieve_batch(recommender.batch(users), 4, [recommender.rows({"item-3"})] * 2, allowed)
+    assert set(ids(recommender, ann)) == set(ids(recommender, bob)) == {"item-1", "item-5"}
 
 
 def test_a_batch_answers_as_each_user_alone(recommender: Recommender) -> None:

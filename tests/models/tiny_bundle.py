@@ -13,7 +13,7 @@ import torch
 
 from models.events import EventType
 from models.features import FeatureSpec
-from models.index import VectorIndex
+from models.index.vector_index import VectorIndex
 from models.item_table import SCHEMA, ItemTable
 from models.model_config import RankerConfig, TableSizes, TwoTowerConfig
 from models.nets.files import save_net

@@ -15,7 +15,7 @@ from torch import nn
 
 from cluster.registry import Registry
 from models.features import FeatureSpec
-from models.index import VectorIndex
+from models.index.vector_index import VectorIndex
 from models.item_table import SCHEMA, ItemTable
 from models.manifest import Manifest
 from models.model_config import RankerConfig, TableSizes, TwoTowerConfig

@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.features import UserBatch
-from models.index import VectorIndex, Vectors
+from models.index.arrays import Vectors
+from models.index.vector_index import VectorIndex
 from models.model_config import AlsConfig
 from models.retrievers.als import AlsSettings, FoldIn, turned
 from models.retrievers.history import HistoryRetriever
-from models.retrievers.loading import INDEX_FILE
 from models.retrievers.retriever import Retriever
 from models.seeds import derive_seed
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
+from pipelines.learning.runs.indexing import save_index
 from pipelines.recipes import Recipe, TrainingConfig
 
 _GROUP_RATIO = 1.25
@@ -91,7 +92,7 @@ class Factorisation:
         if self._settings.recency_half_life:
             index, fold_in = folding(self.item_factors(), self._settings)
             return HistoryRetriever(fold_in, index)
-        return HistoryRetriever(_Solved(self.user_factors()), VectorIndex.build(self.item_factors()))
+        return HistoryRetriever(_Solved(self.user_factors()), VectorIndex.exact(self.item_factors()))
 
     def _groups(self, matrix: csr_matrix) -> Iterator[tuple[slice, csr_matrix, float]]:
         """Slices of rows, their part of the matrix, and their ridge."""
@@ -109,8 +110,9 @@ def fit_als(recipe: Recipe, material: Material, out: Path, reporter: Reporter) -
     assert isinstance(recipe.model, AlsConfig)
     config = scaled(recipe.model, material.interactions)
     factors = best_factors(config, recipe.training, recipe.seed, material, reporter)
-    index, fold_in = folding(factors, settings_of(config))
-    index.save(out / INDEX_FILE)
+    vectors, spectrum = turned(factors)
+    fold_in = FoldIn(VectorIndex.exact(vectors), spectrum, settings_of(config))
+    save_index(out, vectors, fold_in.encode, material.held_out, recipe.seed)
     fold_in.save(out)
 
 
@@ -137,9 +139,9 @@ def best_factors(
 
 
 def folding(factors: Vectors, settings: AlsSettings) -> tuple[VectorIndex, FoldIn]:
-    """The index of [num_items, factors] item factors, and what folds users into it."""
+    """The exact index of [num_items, factors] item factors, and what folds users into it."""
     vectors, spectrum = turned(factors)
-    index = VectorIndex.build(vectors)
+    index = VectorIndex.exact(vectors)
     return index, FoldIn(index, spectrum, settings)
 
 

@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
-from models.index import VectorIndex, Vectors
+from models.index.arrays import Vectors
+from models.index.vector_index import VectorIndex
 from models.model_config import AlsConfig, ContentConfig
 from models.retrievers.content import HISTORY_FILE, load_content, save_content, with_last
-from models.retrievers.loading import INDEX_FILE
 from pipelines.learning.fitting.als import best_factors, folding, scaled, settings_of
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
 from pipelines.learning.fitting.text_encoders import make_encoder
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
+from pipelines.learning.runs.indexing import save_index
 from pipelines.recipes import Recipe, TrainingConfig
 
 _ITERATIONS = 8
@@ -42,9 +43,10 @@ def fit_content(recipe: Recipe, material: Material, out: Path, reporter: Reporte
     supervised = recipe.model.supervised and int(taught.sum()) >= _MIN_EXAMPLES
     if supervised:
         vectors = _mapped(recipe, material, vectors, taught, out, reporter)
-    index = VectorIndex.build(with_last(vectors))
-    index.save(out / INDEX_FILE)
     save_content(out, supervised, recipe.model.recency_half_life)
+    vectors = with_last(vectors)
+    encode = load_content(out, VectorIndex.exact(vectors)).user_vectors
+    index = save_index(out, vectors, encode, material.held_out, recipe.seed)
     scores = {}
     if material.held_out is not None:
         scores = {METRIC: ndcg_at_10(load_content(out, index), material.held_out)}

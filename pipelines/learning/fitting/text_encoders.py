@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from models.errors import ConfigError
-from models.index import Vectors
+from models.index.arrays import Vectors
 from models.model_config import ContentConfig
 from models.retrievers.content import unit
 from models.seeds import derive_seed

@@ -13,23 +13,28 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from cluster.storage import Folder
-from models.index import VectorIndex, Vectors
+from models.index.arrays import Vectors
 from models.model_config import NeuralCFConfig, RankerConfig, SequenceConfig, TableSizes, TwoTowerConfig
 from models.nets.files import save_net
 from models.nets.ranker_net import RANKER
 from models.popularity import FILE as POPULAR_FILE
 from models.popularity import popular_lists
-from models.retrievers.loading import INDEX_FILE, describe_retriever
+from models.retrievers.loading import describe_retriever
 from models.retrievers.neural_cf import NEURAL_CF
 from models.retrievers.sequence import SEQUENCE, SequenceEncoder
 from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
+from models.retrievers.vectors import UserEncoder
 from models.vocabulary import USERS_FILE
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.engine.checkpoint import Reader
+from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.runs.indexing import save_index
 from pipelines.recipes import Recipe
 
 
-def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: Any, run_uri: str) -> None:
+def export_net(
+    recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: Any, held_out: HeldOut | None, run_uri: str
+) -> None:
     """Write `export/` of the run from a checkpoint of Ray Train."""
 
     def write(out: Path) -> None:
@@ -43,22 +48,26 @@ def export_net(recipe: Recipe, corpus: Corpus, sizes: TableSizes, checkpoint: An
         if isinstance(recipe.model, NeuralCFConfig):
             save_net(out, NEURAL_CF, recipe.model, sizes, weights)
             return
-        vectors = _save_encoder(out, recipe, corpus, sizes, weights)
-        VectorIndex.build(vectors).save(out / INDEX_FILE)
+        vectors, encoder = _save_encoder(out, recipe, corpus, sizes, weights)
+        save_index(out, vectors, encoder.encode, held_out, recipe.seed)
 
     with checkpoint.as_directory() as folder:
         weights = Reader(Path(folder)).net()
         export(run_uri, write)
 
 
-def _save_encoder(out: Path, recipe: Recipe, corpus: Corpus, sizes: TableSizes, weights: dict[str, Tensor]) -> Vectors:
-    """Write the encoder's weights and return the vectors of all items."""
+def _save_encoder(
+    out: Path, recipe: Recipe, corpus: Corpus, sizes: TableSizes, weights: dict[str, Tensor]
+) -> tuple[Vectors, UserEncoder]:
+    """Write the encoder's weights; the vectors of all items, and what encodes users."""
     if isinstance(recipe.model, SequenceConfig):
         save_net(out, SEQUENCE, recipe.model, sizes, weights)
-        return SequenceEncoder.load(out, recipe.features).encode_items()
+        sequence = SequenceEncoder.load(out, recipe.features)
+        return sequence.encode_items(), sequence
     assert isinstance(recipe.model, TwoTowerConfig)
     save_net(out, TWO_TOWER, recipe.model, sizes, weights)
-    return TwoTowerEncoder.load(out, recipe.features).encode_items(corpus.items.features(recipe.features))
+    towers = TwoTowerEncoder.load(out, recipe.features)
+    return towers.encode_items(corpus.items.features(recipe.features)), towers
 
 
 def export(run_uri: str, write: Callable[[Path], None]) -> None:

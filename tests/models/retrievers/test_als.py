@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.errors import BundleError
-from models.index import VectorIndex
+from models.index.vector_index import VectorIndex
 from models.retrievers.als import ARRAYS_FILE, AlsSettings, FoldIn, turned
 from models.retrievers.history import HistoryRetriever
 from tests.models.retrievers.user_batches import users

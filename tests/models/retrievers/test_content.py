@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.index import VectorIndex
+from models.index.vector_index import VectorIndex
 from models.retrievers.content import ContentRetriever, HistoryMean, load_content, save_content, with_last
 from tests.models.retrievers.user_batches import users
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.features import UserBatch, no_profiles
-from models.index import VectorIndex
+from models.index.vector_index import VectorIndex
 from models.retrievers.hybrid import HybridRetriever, Source, read_fusion, save_fusion
 from models.retrievers.vectors import VectorRetriever
 

@@ -11,7 +11,7 @@ import pytest
 from models.errors import ConfigError, NotFoundError
 from models.recommender import Recommender
 from pipelines.evaluation.cases import EvaluationCase
-from pipelines.publication.assemble import RANKER_FILES, assemble
+from pipelines.publication.assemble import RANKER_FILES, assemble, index_records
 from pipelines.publication.blend import WEIGHTS, fit_weight
 from tests.models.tiny_bundle import ITEMS, user, write_bundle
 
@@ -88,6 +88,17 @@ def test_a_ranker_has_histories_of_its_own_length(runs: tuple[str, str], tmp_pat
     ranker = {"name": "ranker", **FITTING, "features": {**FITTING["features"], "history_length": 1_000}}
     (Path(runs[1]) / "config.json").write_text(json.dumps(ranker))
     assert assemble(*runs, tmp_path / "out").config["ranker"] == ranker
+
+
+def test_what_was_measured_of_each_index_is_found(runs: tuple[str, str], tmp_path: Path) -> None:
+    made = assemble(*runs, tmp_path / "out")
+    for name in ("als", "old"):
+        shutil.copytree(Path(runs[0]) / "export", made.folder / "sources" / name)
+    (made.folder / "sources" / "old" / "index.json").unlink()  # of a run before indexes were measured
+    records = index_records(made.folder)
+    assert set(records) == {"index.faiss", "sources/als/index.faiss"}
+    whole = records["index.faiss"]
+    assert (whole["kind"], whole["num_items"], whole["dim"], whole["recall_at_100"]) == ("exact", len(ITEMS), 8, 1.0)
 
 
 def test_a_run_without_its_config_is_refused(runs: tuple[str, str], tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_the_first_model_and_its_equal_both_become_champion(
     manifest = registry.manifest(champions[1] or "")
     assert {"evaluation.json", "evaluation.svg"} <= set(manifest.files)
     assert set(manifest.metrics) == {"model", "champion", "popularity"}
+    assert manifest.indexes["index.faiss"]["recall_at_100"] == 1.0
     written = json.loads((folder / "evaluation.json").read_bytes())
     assert written["metrics"] == manifest.metrics
     assert written["paired"]["champion"]["ndcg@10"]["difference"] == 0.0

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 
 from models.features import FeatureSpec, ItemFeatures, UserBatch, item_features, no_profiles
-from models.index import Vectors
+from models.index.arrays import Vectors
 from models.model_config import TableSizes, TwoTowerConfig
 from models.nets.two_tower import TwoTower
 from models.retrievers.two_tower import TwoTowerEncoder
