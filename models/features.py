@@ -154,21 +154,28 @@ def context_features(rows: NDArray[np.int32]) -> dict[str, Jagged]:
 
 
 def dense_features(
-    users: UserBatch, features: ItemFeatures, items: Rows, log_popularity: NDArray[np.float32] | None = None
+    users: UserBatch,
+    features: ItemFeatures,
+    items: Rows,
+    log_popularity: NDArray[np.float32] | None = None,
+    owner: Rows | None = None,
 ) -> NDArray[np.float32]:
-    """[batch, NUM_DENSE]: log history length, log item popularity, log days since release, category affinity.
+    """[num_pairs, NUM_DENSE]: log history length, log item popularity, log days since release, category affinity.
+
+    Pair p is user `owner[p]` with item row `items[p]`; without `owner`, user p. What is of the user alone is made once
+    for each.
 
     Affinity is the share of the user's history events that lie in a category of the item, averaged over
     the item's categories; an unknown release date counts as 0 days. `log_popularity`: of each pair as of the
     user's `now_us`, which training gives; without it, that of the whole training part.
     """
+    owner = np.arange(len(users)) if owner is None else owner
     known = users.history >= 0
-    num_events = known.sum(axis=1)
     released = features.released_us[items]
-    days = np.where(released >= 0, np.maximum(users.now_us - released, 0) / _US_PER_DAY, 0.0)
-    affinity = _category_affinity(users.history, known, features, items)
+    days = np.where(released >= 0, np.maximum(users.now_us[owner] - released, 0) / _US_PER_DAY, 0.0)
+    affinity = _category_affinity(users.history, known, features, items, owner)
     popularity = features.log_popularity[items] if log_popularity is None else log_popularity
-    columns = (np.log1p(num_events), popularity, np.log1p(days) / 5.0, affinity)
+    columns = (np.log1p(known.sum(axis=1))[owner], popularity, np.log1p(days) / 5.0, affinity)
     return np.stack(columns, axis=1).astype(np.float32)
 
 
@@ -187,18 +194,18 @@ def pad_history(rows: Sequence[int], length: int) -> NDArray[np.int32]:
 
 
 def _category_affinity(
-    history: NDArray[np.int32], known: NDArray[np.bool_], features: ItemFeatures, items: Rows
+    history: NDArray[np.int32], known: NDArray[np.bool_], features: ItemFeatures, items: Rows, owner: Rows
 ) -> NDArray[np.float64]:
-    num_users = len(history)
-    if num_users == 0:
+    num_users, num_pairs = len(history), len(items)
+    if num_pairs == 0:
         return np.zeros(0)
     num_buckets = int(features.categories.values.max(initial=0)) + 1
-    owner = np.repeat(np.arange(num_users), known.sum(axis=1))
+    event_owner = np.repeat(np.arange(num_users), known.sum(axis=1))
     seen = features.categories_of(history[known].astype(np.int64))
-    cells = np.repeat(owner, seen.lengths) * num_buckets + seen.values
+    cells = np.repeat(event_owner, seen.lengths) * num_buckets + seen.values
     counts = np.bincount(cells, minlength=num_users * num_buckets).reshape(num_users, num_buckets)
     profile = counts / np.maximum(known.sum(axis=1, keepdims=True), 1)
     target = features.categories_of(items)
-    target_owner = np.repeat(np.arange(num_users), target.lengths)
-    total = np.bincount(target_owner, weights=profile[target_owner, target.values], minlength=num_users)
+    pair = np.repeat(np.arange(num_pairs), target.lengths)
+    total = np.bincount(pair, weights=profile[owner[pair], target.values], minlength=num_pairs)
     return np.asarray(total / np.maximum(target.lengths, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -19,7 +20,7 @@ class CrossNetwork(nn.Module):
         """[pairs, dim] to [pairs, dim]."""
         crossed = features
         for layer in self.layers:
-            crossed = features * layer(crossed) + crossed
+            crossed = torch.addcmul(crossed, features, layer(crossed))
         return crossed
 
 

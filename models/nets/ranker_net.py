@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from models.contexts import ContextVocabulary
 from models.features import (
@@ -25,8 +23,8 @@ from models.features import (
 from models.histories import newest
 from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.nets.files import describe, fill
+from models.nets.pooled_look_ups import PooledLookUps
 from models.nets.ranker import Ranker, ranker_tables
-from models.ragged import Jagged
 from models.vocabulary import Rows
 
 RANKER = "ranker.safetensors"
@@ -43,11 +41,7 @@ class RankerNet:
         self.spec = spec
         self.weight = weight
         self.contexts = contexts
-        self._table_of: dict[str, Tensor] = {
-            name: net.tables.embedding_bags[table.name].weight
-            for table in net.tables.embedding_bag_configs()
-            for name in table.feature_names
-        }
+        self._look_up = PooledLookUps(net.tables)
 
     @classmethod
     def load(cls, folder: Path, spec: FeatureSpec) -> RankerNet:
@@ -82,20 +76,11 @@ class RankerNet:
         user_side = {**user_features(users, self.spec.recent_length), **context_features(contexts)}
         user_parts = self._net.user_parts(self._look_up(user_side))[torch.from_numpy(owner)]
         item_parts = self._net.item_parts(self._look_up(item_side("item", features, items)))
-        dense = torch.from_numpy(dense_features(users.take(owner), features, items, log_popularity))
+        dense = torch.from_numpy(dense_features(users, features, items, log_popularity, owner))
         logits = self._net.final(self._net.logits(user_parts, item_parts, dense))
         return np.asarray(logits.numpy(), dtype=np.float32)
-
-    def _look_up(self, features: Mapping[str, Jagged]) -> dict[str, Tensor]:
-        """Mean-pooled embeddings of these features alone: one process needs no collection of all of them."""
-        return {name: _mean(self._table_of[name], jagged) for name, jagged in features.items()}
 
 
 def read_config(values: Mapping[str, Any]) -> RankerConfig:
     """The configuration that `asdict` made plain data of."""
     return RankerConfig(**{**values, "head_weights": HeadWeights(**values.get("head_weights", {}))})
-
-
-def _mean(table: Tensor, jagged: Jagged) -> Tensor:
-    starts = np.cumsum(jagged.lengths, dtype=np.int64) - jagged.lengths
-    return F.embedding_bag(torch.from_numpy(jagged.values), table, torch.from_numpy(starts), mode="mean")

@@ -11,9 +11,9 @@ from models.features import FeatureSpec, ItemFeatures, UserBatch
 from models.index.arrays import Vectors
 from models.model_config import TableSizes, TwoTowerConfig
 from models.nets.files import describe, fill
-from models.nets.jagged import to_kjt
+from models.nets.pooled_look_ups import PooledLookUps
 from models.nets.two_tower import TwoTower
-from models.nets.two_tower_inputs import TOWER_KEYS, tower_items, tower_tables, tower_users
+from models.nets.two_tower_inputs import tower_items, tower_tables, tower_users
 
 TWO_TOWER = "two_tower.safetensors"
 _BATCH = 4_096
@@ -24,6 +24,7 @@ class TwoTowerEncoder:
 
     def __init__(self, net: TwoTower, spec: FeatureSpec) -> None:
         self._net, self._spec = net, spec
+        self._look_up = PooledLookUps(net.tables)
         self.reads_profiles = net.reads("profile")
         """True when profiles were trained on: then they say something of a user without a history."""
 
@@ -39,8 +40,7 @@ class TwoTowerEncoder:
     def encode(self, users: UserBatch) -> Vectors:
         """[batch, dim]."""
         features = tower_users(users, self._spec.recent_length)
-        pooled = self._net.look_up(to_kjt(features, TOWER_KEYS, len(users)))
-        return np.asarray(self._net.user_vectors(pooled).numpy(), dtype=np.float32)
+        return np.asarray(self._net.user_vectors(self._look_up(features)).numpy(), dtype=np.float32)
 
     @torch.inference_mode()
     def encode_items(self, features: ItemFeatures) -> Vectors:
@@ -48,6 +48,6 @@ class TwoTowerEncoder:
         parts = []
         for start in range(0, len(features), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(features)))
-            pooled = self._net.look_up(to_kjt(tower_items("item", features, rows), TOWER_KEYS, len(rows)))
+            pooled = self._look_up(tower_items("item", features, rows))
             parts.append(self._net.item_vectors(pooled).numpy())
         return np.concatenate(parts)

@@ -152,3 +152,9 @@ def test_the_digest_tells_specs_apart() -> None:
 def test_the_unknown_country_has_a_bucket_of_its_own() -> None:
     assert SPEC.country(None) == 0
     assert all(1 <= SPEC.country(code) < SPEC.country_buckets for code in ("DE", "FR", "US", "??"))
+
+
+def test_pairs_of_one_user_are_as_if_the_user_stood_beside_each() -> None:
+    owner, items = np.asarray([1, 0, 1, 1]), np.asarray([2, 0, 1, 0])
+    pairs = dense_features(two_users(), three_items(), items, owner=owner)
+    assert pairs.tolist() == dense_features(two_users().take(owner), three_items(), items).tolist()

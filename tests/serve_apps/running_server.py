@@ -57,7 +57,11 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    home: Path, registry: str, *options: str, environment: Mapping[str, str] | None = None
+    home: Path,
+    registry: str,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    module: str = "serve_apps.serve",
 ) -> Iterator[RunningServer]:
     """The server for the length of the block; fails with its log when it does not become ready or does not stop."""
     with socket.socket() as probe:
@@ -67,7 +71,7 @@ def running_server(
     without = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SHOAL_"))}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serve_apps.serve", "--registry", registry, "--port", str(port), *options],
+            [sys.executable, "-m", module, "--registry", registry, "--port", str(port), *options],
             cwd=_ROOT,
             env={**without, "SHOAL_HOME": str(home), **(environment or {})},
             stdout=out,
