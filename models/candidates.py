@@ -66,6 +66,7 @@ def top(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray
         rows = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
     else:
         rows = np.broadcast_to(np.arange(k), scores.shape)
-    picked = np.take_along_axis(scores, rows, axis=1)
+    lines = np.arange(len(scores))[:, None]
+    picked = scores[lines, rows]
     order = np.argsort(-picked, axis=1, kind="stable")
-    return np.take_along_axis(rows, order, axis=1).astype(np.int64), np.take_along_axis(picked, order, axis=1)
+    return rows[lines, order].astype(np.int64), picked[lines, order]
