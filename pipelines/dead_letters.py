@@ -1,6 +1,7 @@
 """List the entries of the event log that could not be used, with the reasons; or put them back after a fix (replay).
 
 An entry that is put back goes through the log again. When what was wrong with it is still wrong, it comes back here.
+Entries of erased users are never put back.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cluster.commands.console import parser, run
+from cluster.consuming.replaying import replay_all
 from cluster.online.event_log import DeadLetter
-from cluster.online.store import OnlineStore, open_store
+from cluster.online.store import open_store
 from cluster.settings import Settings
 
 _LISTED = 100
-_REPLAYED_AT_ONCE = 1_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,19 +36,12 @@ def _act(args: argparse.Namespace) -> int:
             print(_line(letter))
         print(f"{store.log.num_dead_letters():,} dead letters")
     else:
-        num = replay_all(store)
-        print(f"put {num:,} entries back into the log; {store.log.num_dead_letters():,} dead letters are left")
+        done = replay_all(store)
+        dropped = f"dropped {done.num_dropped:,} of erased users; " if done.num_dropped else ""
+        left = store.log.num_dead_letters()
+        print(f"put {done.num_back:,} entries back into the log; {dropped}{left:,} dead letters are left")
     store.close()
     return 0
-
-
-def replay_all(store: OnlineStore) -> int:
-    """Put back all there are now; how many were. Those that fail again meanwhile are not tried twice."""
-    num, last = 0, dict.fromkeys(range(store.log.num_partitions()), 0)
-    while letters := [x for x in store.log.dead_letters(_REPLAYED_AT_ONCE) if x.offset > last[x.partition]]:
-        num += store.log.replay(letters)
-        last |= {letter.partition: letter.offset for letter in letters}
-    return num
 
 
 def _line(letter: DeadLetter) -> str:

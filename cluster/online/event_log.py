@@ -8,7 +8,7 @@ passed is trimmed.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -114,10 +114,11 @@ class EventLog(Protocol):
     def num_dead_letters(self) -> int:
         """How many are kept; nothing but `replay` and `drop` removes one."""
 
-    def replay(self, letters: Sequence[DeadLetter]) -> int:
+    def replay(self, letters: Sequence[DeadLetter], erased_through: Mapping[int, int]) -> int:
         """Put dead letters back at the end of the log, each in one step with its removal; the number put back.
 
-        One that the lake's reader has not passed yet stays: it would be read twice.
+        One that the lake's reader has not passed yet stays: it would be read twice. So do those of a partition with a
+        newer tombstone than `erased_through` says of it: whoever asks did not look for those of that user.
         """
 
     def drop(self, letters: Sequence[DeadLetter]) -> int:

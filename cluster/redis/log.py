@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster.online.codec import LAKE_ONLY, logged
@@ -56,8 +56,10 @@ end
 _REPLAY = f"""{LOGGING}
 local wrong = mistaken(ARGV[1])
 if wrong then return wrong end
+local tombstone = redis.call('ZRANGE', PREFIX .. 'tombstones', -1, -1, 'WITHSCORES')[2]
+if tombstone and tonumber(tombstone) > tonumber(ARGV[2]) then return 0 end
 local passed, num = tonumber(redis.call('HGET', PREFIX .. 'positions', '{Job.LAKE}') or '0'), 0
-for i = 2, #ARGV do
+for i = 3, #ARGV do
   local letter = redis.call('HGET', PREFIX .. 'dead', ARGV[i])
   if letter and tonumber(ARGV[i]) <= passed then
     local kind, refused, length, start = struct.unpack('>BBI4', letter)
@@ -165,7 +167,7 @@ class RedisLog:
                 pipe.hlen(key(partition, "dead"))
             return sum(pipe.execute())
 
-    def replay(self, letters: Sequence[DeadLetter]) -> int:
+    def replay(self, letters: Sequence[DeadLetter], erased_through: Mapping[int, int]) -> int:
         """Put dead letters back at the end of the log, those of a partition in one step."""
         parts: dict[int, list[int]] = defaultdict(list)
         for letter in letters:
@@ -173,7 +175,8 @@ class RedisLog:
         num = 0
         with store_errors():
             for partition, offsets in parts.items():
-                num += self._replay(keys=[log_key(partition)], args=[self.num_partitions(), *offsets])
+                args = [self.num_partitions(), erased_through[partition], *offsets]
+                num += self._replay(keys=[log_key(partition)], args=args)
         return num
 
     def drop(self, letters: Sequence[DeadLetter]) -> int:

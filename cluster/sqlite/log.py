@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cluster.online.codec import LAKE_ONLY, logged
 from cluster.online.event_log import DeadLetter, Job, Lag, Logged
@@ -21,6 +21,7 @@ SELECT count(*), min(offset) FROM (
 _REPLAYABLE = f"""
 SELECT {_LETTER} FROM dead_letters WHERE partition = ?1 AND offset = ?2
     AND offset <= (SELECT offset FROM positions WHERE job = '{Job.LAKE}' AND partition = ?1)
+    AND ?3 >= (SELECT coalesce(max(offset), 0) FROM tombstones)
 """
 
 
@@ -101,12 +102,13 @@ class SqliteLog:
         with self._file.read() as db:
             return int(db.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
 
-    def replay(self, letters: Sequence[DeadLetter]) -> int:
+    def replay(self, letters: Sequence[DeadLetter], erased_through: Mapping[int, int]) -> int:
         """Put dead letters back at the end of the log, all in one step."""
         num = 0
         with self._file.write() as db:
             for offset, letter in enumerate(letters, next_offset(db, len(letters))):
-                row = db.execute(_REPLAYABLE, (letter.partition, letter.offset)).fetchone()
+                known = erased_through[letter.partition]
+                row = db.execute(_REPLAYABLE, (letter.partition, letter.offset, known)).fetchone()
                 if row is None:
                     continue
                 partition, _, kind, body, _, refused_by_lake = row

@@ -9,11 +9,12 @@ import pytest
 from deltalake import DeltaTable
 
 from cluster.consuming.drain import drain
+from cluster.consuming.replaying import Replayed, replay_all
 from cluster.consuming.sink import sink
 from cluster.delta.lake import Lake
 from cluster.online.store import OnlineStore
 from models.tables import Table
-from pipelines.dead_letters import main, replay_all
+from pipelines.dead_letters import main
 from tests.cluster.online.store_suite import event, exposure, read_all
 from tests.cluster.online.test_event_log import spoil
 
@@ -48,7 +49,7 @@ def test_what_cannot_be_decoded_is_buried_and_comes_back_if_it_still_cannot(stor
     assert (letter.offset, letter.body, letter.refused_by_lake) == (offset, b"{", False)
     assert "JSONDecodeError" in letter.reason
     assert read_all(store) == []
-    assert replay_all(store) == 1
+    assert replay_all(store) == Replayed(1, 0)
     assert drain(store, lake, HALF_LIFE_S).num_buried == 1
     [again] = store.log.dead_letters(10)
     assert (again.body, again.offset > offset) == (b"{", True)
@@ -69,10 +70,10 @@ def test_what_the_lake_refuses_is_buried_and_moved_once_after_the_fix(store: Onl
     assert all(x.refused_by_lake and "interactions: " in x.reason for x in letters)
     assert not any("user-" in x.reason for x in letters)
 
-    assert replay_all(store) == 8
+    assert replay_all(store) == Replayed(8, 0)
     assert drain(store, lake, HALF_LIFE_S).num_buried == 8
     accept_all(lake)
-    assert replay_all(store) == 8
+    assert replay_all(store) == Replayed(8, 0)
     assert drain(store, lake, HALF_LIFE_S).num_interactions == 8
     assert ids(lake) == Counter(["event-first", *(f"event-{n}" for n in range(24))])
     # Counted when they came, and not again when they came back.
@@ -93,9 +94,9 @@ def test_a_crash_after_a_burial_loses_nothing(store: OnlineStore, lake: Lake, mo
         with pytest.raises(KeyboardInterrupt):
             sink(store, lake)
     accept_all(lake)
-    assert replay_all(store) == 0  # it would be read twice
+    assert replay_all(store) == Replayed(0, 0)  # it would be read twice
     assert sink(store, lake).num_interactions == 0
-    assert replay_all(store) == 1
+    assert replay_all(store) == Replayed(1, 0)
     assert sink(store, lake).num_interactions == 1
     assert ids(lake) == Counter(["event-first", "event-1", "event-2", "event-5"])
 

@@ -132,12 +132,12 @@ def test_dead_letters_go_back_once_and_not_before_they_were_passed(store: Online
     assert store.log.dead_letters(10) == sorted(letters, key=lambda x: x.offset)
     assert store.log.dead_letters(1) == letters[1:]
     assert store.log.buried(at, 10) == {20}
-    assert store.log.replay(letters) == 0
+    assert store.log.replay(letters, {at: 0}) == 0
     store.log.advance(at, 10)
-    assert store.log.replay(letters) == 1
-    assert store.log.replay(letters) == 0
+    assert store.log.replay(letters, {at: 0}) == 1
+    assert store.log.replay(letters, {at: 0}) == 0
     store.log.advance(at, 20)
-    assert store.log.replay(letters) == 1
+    assert store.log.replay(letters, {at: 0}) == 1
     assert store.log.num_dead_letters() == 0
     entries = store.log.read(at, 20, 10)
     assert [e.entry for e in entries] == [event(1, item="🐟")] * 2

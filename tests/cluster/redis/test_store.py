@@ -154,7 +154,7 @@ def test_in_cluster_mode_every_step_stays_in_the_slot_of_its_partition(tmp_path:
         store.log.bury([letter])
         assert store.log.dead_letters(1) == [letter]
         store.log.advance(0, 1)
-        store.log.replay([letter])
+        store.log.replay([letter], {0: 0})
         assert [len(user.history) for user in store.users([f"user-{n}" for n in range(9)])] == [1] * 9
         assert len(store.trending("NO", None, 20)) == 9
         assert store.user_counts([f"user-{n}" for n in range(9)]) == [{"click": 1}] * 9
