@@ -9,10 +9,19 @@ import difflib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 from models.errors import InputError
 from models.events import MAX_ID_BYTES, check_id
@@ -95,13 +104,24 @@ class ItemEntry(BaseModel):
 
 
 class UserEntry(BaseModel):
-    """A user's profile. It stands for what the lake and events say of the user's country and attributes."""
+    """A user's profile. It stands for what the lake and events say of the user's country and attributes.
+
+    Who refuses personalization has no attributes, whatever is sent or was kept of them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     country: Name | None = None
     attributes: dict[str, Any] | None = Field(None, description="Age, gender, …; personal data, never logged.")
-    personalization: StrictBool | None = Field(None, description="The user's consent; absent: not asked.")
+    personalization: StrictBool | None = Field(
+        None, description="The user's consent; absent: not asked. False: the attributes are not kept."
+    )
+
+    @model_validator(mode="after")
+    def _without_what_is_refused(self) -> Self:
+        if self.personalization is False:
+            self.__dict__["attributes"] = None  # past `frozen`: the entry is being made
+        return self
 
 
 Entry = ItemEntry | UserEntry

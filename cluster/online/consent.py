@@ -30,12 +30,8 @@ def _set(store: OnlineStore, user_id: str, personalization: bool) -> bool:
         [found] = store.catalogue.get(Kind.USER, [user_id])
         entry = UserEntry() if found is None or found.body is None else entry_of(Kind.USER, found.body)
         assert isinstance(entry, UserEntry)
-        changed: dict[str, object] = {"personalization": personalization}
-        if entry.country is None:
-            changed["country"] = store.users([user_id])[0].country
-        if not personalization:
-            changed["attributes"] = None
-        wanted = entry.model_copy(update=changed)
+        country = entry.country or store.users([user_id])[0].country
+        wanted = UserEntry(country=country, attributes=entry.attributes, personalization=personalization)
         expected = found.version if found else 0
         [outcome] = store.catalogue.write(Kind.USER, [catalogue.edit(user_id, wanted, expected=expected)])
         if outcome is not None:

@@ -12,14 +12,10 @@ from models.profiles import parse_attributes
 
 
 def profile_state(entry: UserEntry | None) -> bytes:
-    """Country, attributes as `models/profiles.py` has them, consent; None is a deleted profile.
-
-    Who refuses personalization has no attributes.
-    """
+    """Country, attributes as `models/profiles.py` has them, consent; None is a deleted profile."""
     if entry is None:
         return orjson.dumps((None, {}, None))
-    attributes = {} if entry.personalization is False else entry.attributes
-    parsed = parse_attributes(orjson.dumps(attributes).decode())
+    parsed = parse_attributes(orjson.dumps(entry.attributes).decode())
     return orjson.dumps((entry.country, parsed, entry.personalization))
 
 

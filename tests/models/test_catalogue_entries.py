@@ -83,11 +83,25 @@ def test_metadata_nested_beyond_what_json_writers_take_is_refused() -> None:
 
 
 def test_a_user_has_a_country_attributes_and_consent() -> None:
-    user = {"country": "NO", "attributes": {"age": 25, "likes": ["a"]}, "personalization": False}
+    user = {"country": "NO", "attributes": {"age": 25, "likes": ["a"]}, "personalization": True}
     assert json.loads(document(parse_entry(Kind.USER, user))) == user
     for raw, problem in (({"age": 25}, "'age': unknown field.*'attributes'"), ({"personalization": 1}, "boolean")):
         with pytest.raises(InputError, match=problem):
             parse_entry(Kind.USER, raw)
+
+
+def test_who_refuses_personalization_has_no_attributes_even_where_some_were_kept() -> None:
+    refusing = {"country": "NO", "personalization": False}
+    kept = json.dumps({**refusing, "attributes": {"age": 25}}).encode()
+    for entry in (
+        parse_entry(Kind.USER, {**refusing, "attributes": {"age": 25}}),
+        entry_of(Kind.USER, kept),
+        merged(Kind.USER, b'{"country": "NO", "attributes": {"age": 25}}', {"personalization": False}),
+        merged(Kind.USER, json.dumps(refusing).encode(), {"attributes": {"age": 25}}),
+    ):
+        assert json.loads(document(entry)) == refusing
+    with pytest.raises(InputError, match="attributes"):
+        parse_entry(Kind.USER, {**refusing, "attributes": 3})
 
 
 def test_an_entry_of_a_batch_carries_its_id() -> None:

@@ -70,7 +70,7 @@ def test_an_entry_is_a_row_of_its_table(store: SqliteStore, lake: Lake) -> None:
         expires_at="2030-01-01T00:00:00Z",
         countries=["NO"],
     )
-    put_user(store, "ann", country="NO", attributes={"age": 25}, personalization=False)
+    put_user(store, "ann", country="NO", attributes={"age": 25}, personalization=True)
     assert catalogue_sink(store, lake) == CatalogueSummary(1, 1)
     [item] = lake.read(Table.ITEMS).to_pylist()
     version = catalogue.get(store.catalogue, Kind.ITEM, "a").version
@@ -95,7 +95,7 @@ def test_an_entry_is_a_row_of_its_table(store: SqliteStore, lake: Lake) -> None:
         "user_id": "ann",
         "country": "NO",
         "attributes": '{"age":25}',
-        "personalization": False,
+        "personalization": True,
         "deleted_at": None,
     }
 

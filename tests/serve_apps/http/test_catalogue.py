@@ -308,11 +308,11 @@ def test_an_id_may_hold_anything(server: Server, item_id: str) -> None:
 
 
 def test_a_user_is_put_read_patched_and_deleted(server: Server) -> None:
-    body = {"country": "NO", "attributes": {"age": 25, "a": {"b": None}}, "personalization": False}
+    body = {"country": "NO", "attributes": {"age": 25, "a": {"b": None}}, "personalization": True}
     first = server.http.request("PUT", "/api/users/u7", json=body).json()
     assert first == {"user_id": "u7", **body, "updated_at": first["updated_at"]}
     [user] = server.store.users(["u7"])
-    assert (user.country, user.attributes, user.personalization) == ("NO", {}, False)
+    assert (user.country, user.attributes, user.personalization) == ("NO", {"age": "25"}, True)
     patched = server.http.request("PATCH", "/api/users/u7", json={"country": "SE"}).json()
     assert (patched["country"], patched["attributes"]) == ("SE", body["attributes"])
     assert server.http.get("/api/users/u7").json() == patched
