@@ -78,6 +78,12 @@ def _counters(user_id: str, holders: Holders) -> Rows:
         yield dict(counts)
 
 
+def _vector(user_id: str, holders: Holders) -> Rows:
+    [kept] = holders.store.user_vectors([user_id])
+    if kept is not None:
+        yield {"vector": kept.vector.tolist(), "model_version": kept.model_version, "updated_at": kept.updated_at}
+
+
 def _history(user_id: str, holders: Holders) -> Rows:
     [user] = holders.store.users([user_id])
     for event in user.history:
@@ -147,6 +153,7 @@ _FILES: dict[str, tuple[str, Callable[[str, Holders], Rows]]] = {
     "store/event_log.jsonl": ("actions and shown recommendations that have yet to reach the lake", _log),
     "store/dead_letters.jsonl": ("actions that could not be used, and why", _dead_letters),
     "store/counters.jsonl": ("how often you did what, and were shown something", _counters),
+    "store/vector.jsonl": ("the numbers that a model has put for you", _vector),
     **{f"lake/{table}.jsonl": (f"your rows of the table {table}", _table(table)) for table in USER_TABLES},
     "lake/quarantine.jsonl": ("records that could not be read and name you", _quarantine),
     "registry.jsonl": ("published models that know your id, and the row of numbers that stands for you", _registry),

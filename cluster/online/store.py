@@ -15,6 +15,7 @@ from cluster.online.event_log import EventLog
 from cluster.online.leases import Leases
 from cluster.online.privacy_store import PrivacyStore
 from cluster.online.trending import Tallies, Trend
+from cluster.online.vectors import StoredVector, VectorStore
 from cluster.settings import Settings
 from models.errors import ConfigError
 from models.events import Interaction
@@ -120,6 +121,16 @@ class OnlineStore(Protocol):
 
     def user_counts(self, user_ids: Sequence[str]) -> list[dict[str, int]]:
         """Events of each user in order, by type and `shown`; those at 0 are left out."""
+
+    @property
+    def vectors(self) -> VectorStore:
+        """Where vectors of users and items are kept."""
+
+    def user_vectors(self, user_ids: Sequence[str]) -> list[StoredVector | None]:
+        """The newest vector of each user in order; None where there is none."""
+
+    def item_vectors(self, item_ids: Sequence[str]) -> list[StoredVector | None]:
+        """The newest vector of each item in order; None where there is none."""
 
     def identity(self) -> str:
         """A random name the store was given when it was made: offsets of two stores mean nothing to one another."""

@@ -73,10 +73,13 @@ for i = 1, #ARGV, 4 do
   if refuses == '1' then
     redis.call('ZADD', refused, 'GT', version, user)
     redis.call('DEL', PREFIX .. 'history:' .. user, PREFIX .. 'negatives:' .. user, PREFIX .. 'attributes:' .. user)
+    redis.call('DEL', PREFIX .. 'vector:' .. user)
   elseif before <= tonumber(version) then
     redis.call('ZREM', refused, user)
   end
-  if deleted == '1' then redis.call('DEL', PREFIX .. 'country:' .. user, PREFIX .. 'attributes:' .. user) end
+  if deleted == '1' then
+    redis.call('DEL', PREFIX .. 'country:' .. user, PREFIX .. 'attributes:' .. user, PREFIX .. 'vector:' .. user)
+  end
 end
 """
 

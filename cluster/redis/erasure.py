@@ -32,7 +32,7 @@ from cluster.redis.scripts import PREFIX
 from models.catalogue_entries import Kind
 from models.errors import StoreError
 
-USER_KEYS = ("history", "negatives", "country", "attributes", "counted")
+USER_KEYS = ("history", "negatives", "country", "attributes", "counted", "vector")
 """Keys of a user in the partition, `<name>:<user id>`."""
 
 _SEALED, _ERASURES, _FINGERPRINT = key(0, "sealed"), key(0, "erasures"), key(0, "fingerprint")
@@ -62,7 +62,7 @@ local offset = math.max(now[1] * 1000000 + now[2], tonumber(redis.call('GET', PR
 local text, tombstones = string.format('%.0f', offset), PREFIX .. 'tombstones'
 redis.call('SET', PREFIX .. 'offset', text)
 redis.call('ZREMRANGEBYSCORE', tombstones, '-inf', string.format('(%.0f', offset - ARGV[1]))
-local events, described, countries, refused, counters = 0, 0, 0, 0, 0
+local events, described, countries, refused, counters, vectors = 0, 0, 0, 0, 0, 0
 for i = 2, #ARGV, 2 do
   local user = ARGV[i]
   local history, negatives = PREFIX .. 'history:' .. user, PREFIX .. 'negatives:' .. user
@@ -73,12 +73,13 @@ for i = 2, #ARGV, 2 do
   countries = countries + redis.call('EXISTS', country)
   counters = counters + redis.call('EXISTS', counted)
   redis.call('DEL', history, negatives, country, attributes, counted)
+  vectors = vectors + redis.call('DEL', PREFIX .. 'vector:' .. user)
   refused = refused + redis.call('ZREM', PREFIX .. 'refused', user)
   redis.call('ZADD', tombstones, text, ARGV[i + 1])
 end
-return {{text, events, described, countries, refused, counters}}
+return {{text, events, described, countries, refused, counters, vectors}}
 """
-_HIDDEN_NAMES = ("history", "attributes", "country", "consent", "counters")
+_HIDDEN_NAMES = ("history", "attributes", "country", "consent", "counters", "vector")
 
 # ARGV: id of the last entry that was copied. What came since follows; what was trimmed since is trimmed.
 _SWAP = """

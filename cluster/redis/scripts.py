@@ -47,14 +47,16 @@ local function logged()
 end
 """
 
-_USERS = f"""
-local LIMIT, LIFE = {HISTORY_LIMIT}, {HISTORY_LIFE_S}
-local FIRST_NEGATIVE = {FIRST_NEGATIVE_CODE}
-
+IS_NOBODY = f"""
 -- Of whom nothing is remembered: nobody in particular, and who refused personalization.
 local function is_nobody(user)
   return user == '{ANONYMOUS_ID}' or redis.call('ZSCORE', PREFIX .. 'refused', user) ~= false
 end
+"""
+
+_USERS = f"""{IS_NOBODY}
+local LIMIT, LIFE = {HISTORY_LIMIT}, {HISTORY_LIFE_S}
+local FIRST_NEGATIVE = {FIRST_NEGATIVE_CODE}
 
 local function time_of(entry)
   return (struct.unpack('>I8', entry, 3))

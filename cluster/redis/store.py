@@ -15,9 +15,9 @@ touches one partition.
     country:<user id>    the user's country
     attributes:<user id> hash of the user's attributes. Keys of a user live HISTORY_LIFE_S after the last write to them
 
-`cluster/redis/catalogue.py` has the keys of the catalogue, all of them in partition 0; `cluster/redis/log.py`,
-`redis_leases.py` and `redis_tallies.py` those of the log's readers, `redis_erasure.py` those of privacy. Each append is
-one Lua script a partition.
+`cluster/redis/catalogue.py` has the keys of the catalogue, all of them in partition 0; `log.py`, `leases.py` and
+`tallies.py` beside it those of the log and its readers, `erasure.py` those of privacy, `vectors.py` those of vectors.
+Each append is one Lua script a partition.
 
 Run Redis with `appendonly yes` (an acknowledgement is as durable as its `appendfsync`) and `maxmemory-policy
 noeviction` (the log must not be evicted): `weaknesses` says what is lost otherwise.
@@ -37,6 +37,7 @@ from cluster.online.privacy_store import anonymous
 from cluster.online.profile_state import with_profile
 from cluster.online.store import SEEN_WINDOW_S, Fetched, OnlineUser
 from cluster.online.trending import Trend
+from cluster.online.vectors import StoredVector
 from cluster.redis.catalogue import ITEM_VERSION, RedisCatalogue, profile_key
 from cluster.redis.connection import connect, log_key, store_errors
 from cluster.redis.durability import weaknesses
@@ -45,6 +46,7 @@ from cluster.redis.leases import RedisLeases
 from cluster.redis.log import RedisLog
 from cluster.redis.scripts import APPEND, APPEND_TO_LOG, BIND, USERS, WARM
 from cluster.redis.tallies import RedisTallies
+from cluster.redis.vectors import RedisVectors
 from cluster.settings import NUM_PARTITIONS
 from models.events import EventType, Interaction
 from models.exposures import Exposure
@@ -77,6 +79,7 @@ class RedisStore:
         self.privacy = RedisPrivacy(self._redis, self.log.num_partitions)
         self.leases = RedisLeases(self._redis, self.log.num_partitions)
         self.tallies = RedisTallies(self._redis, self.log.num_partitions)
+        self.vectors = RedisVectors(self._redis, self.log.num_partitions, self.privacy)
 
     def __reduce__(self) -> tuple[type[RedisStore], tuple[str, float, int]]:
         return RedisStore, self._args
@@ -178,6 +181,14 @@ class RedisStore:
     def user_counts(self, user_ids: Sequence[str]) -> list[dict[str, int]]:
         """Counters of each user in order, by name."""
         return self.tallies.user_counts(user_ids)
+
+    def user_vectors(self, user_ids: Sequence[str]) -> list[StoredVector | None]:
+        """Of each user in order."""
+        return self.vectors.of_users(user_ids)
+
+    def item_vectors(self, item_ids: Sequence[str]) -> list[StoredVector | None]:
+        """Of each item in order."""
+        return self.vectors.of_items(item_ids)
 
     def identity(self) -> str:
         """The name that the first who asked gave it."""

@@ -35,14 +35,17 @@ _HORIZON = """
 SELECT change FROM catalogue WHERE kind = ? AND change IS NOT NULL ORDER BY change DESC LIMIT 1 OFFSET ?
 """
 _OF_USER = "user_key = (SELECT user_key FROM users WHERE user_id = ?)"
+_FORGET_VECTOR = "DELETE FROM vectors WHERE of_users = 1 AND id = ?"
 _FORGET_PROFILE = (
     f"DELETE FROM attributes WHERE {_OF_USER}",
     "UPDATE users SET country = NULL WHERE user_id = ?",
+    _FORGET_VECTOR,
 )
 _REFUSE = (
     "INSERT OR IGNORE INTO refused VALUES (?)",
     f"DELETE FROM history WHERE {_OF_USER}",
     f"DELETE FROM attributes WHERE {_OF_USER}",
+    _FORGET_VECTOR,
 )
 
 

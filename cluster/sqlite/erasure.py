@@ -42,6 +42,7 @@ _HIDE = {
     "profile": "DELETE FROM catalogue WHERE kind = 'user' AND id = ?",
     "consent": "DELETE FROM refused WHERE user_id = ?",
     "counters": "DELETE FROM counts WHERE of_users = 1 AND id = ?",
+    "vector": "DELETE FROM vectors WHERE of_users = 1 AND id = ?",
 }
 """In this order: the first two need the user's key."""
 _READ_LOG = """

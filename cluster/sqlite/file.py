@@ -19,7 +19,7 @@ from models.errors import StoreError
 Database = sqlite3.Connection
 BUSY_TIMEOUT_S = 10.0
 _BUSY_PAUSE_S = 0.02
-_SCHEMA_VERSION = 5
+_SCHEMA_VERSION = 6
 _WAL_LIMIT_BYTES = 64 << 20
 # Users and ids fall on pages at random: a longer log before each checkpoint copies a page once that was
 # written several times, and a cache of the hot pages spares reading them again. A third off an append.

@@ -3,7 +3,7 @@
 An append is one IMMEDIATE transaction with `synchronous=FULL`: when it returns, the events
 survive a power cut. FULL costs one fsync a commit, some 0.2 ms against 0.02 ms without, so append in batches.
 `cluster/sqlite/schema.py` has the tables, `cluster/sqlite/catalogue.py` those of the catalogue,
-`cluster/sqlite/erasure.py` those of privacy.
+`cluster/sqlite/erasure.py` those of privacy, `cluster/sqlite/vectors.py` that of vectors.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cluster.online.privacy_store import anonymous
 from cluster.online.profile_state import with_profile
 from cluster.online.store import HISTORY_LIMIT, SEEN_WINDOW_S, Fetched, OnlineUser
 from cluster.online.trending import Trend
+from cluster.online.vectors import StoredVector
 from cluster.settings import NUM_PARTITIONS
 from cluster.sqlite.catalogue import CATALOGUE_SCHEMA, SqliteCatalogue, newest_version, profile_states
 from cluster.sqlite.erasure import PRIVACY_SCHEMA, SqlitePrivacy, refused_among
@@ -26,6 +27,7 @@ from cluster.sqlite.leases import SqliteLeases
 from cluster.sqlite.log import SqliteLog, next_offset
 from cluster.sqlite.schema import MIGRATIONS, SCHEMA
 from cluster.sqlite.tallies import SqliteTallies
+from cluster.sqlite.vectors import VECTORS_SCHEMA, SqliteVectors
 from models.catalogue_entries import Kind
 from models.events import Interaction
 from models.exposures import Exposure
@@ -75,13 +77,14 @@ class SqliteStore:
 
     def __init__(self, path: str, seen_window_s: float = SEEN_WINDOW_S, num_partitions: int = NUM_PARTITIONS) -> None:
         self._args = (path, seen_window_s, num_partitions)
-        self._file = SqliteFile(path, CATALOGUE_SCHEMA + PRIVACY_SCHEMA + SCHEMA, MIGRATIONS)
+        self._file = SqliteFile(path, CATALOGUE_SCHEMA + PRIVACY_SCHEMA + VECTORS_SCHEMA + SCHEMA, MIGRATIONS)
         self.catalogue = SqliteCatalogue(self._file)
         self.privacy = SqlitePrivacy(self._file)
         self._window_us = round(seen_window_s * 1_000_000)
         self.log = SqliteLog(self._file, num_partitions)
         self.leases = SqliteLeases(self._file)
         self.tallies = SqliteTallies(self._file)
+        self.vectors = SqliteVectors(self._file, self.privacy)
 
     def __reduce__(self) -> tuple[type[SqliteStore], tuple[str, float, int]]:
         return SqliteStore, self._args
@@ -178,6 +181,14 @@ class SqliteStore:
     def user_counts(self, user_ids: Sequence[str]) -> list[dict[str, int]]:
         """Counters of each user in order, by name."""
         return self.tallies.user_counts(user_ids)
+
+    def user_vectors(self, user_ids: Sequence[str]) -> list[StoredVector | None]:
+        """Of each user in order."""
+        return self.vectors.of_users(user_ids)
+
+    def item_vectors(self, item_ids: Sequence[str]) -> list[StoredVector | None]:
+        """Of each item in order."""
+        return self.vectors.of_items(item_ids)
 
     def identity(self) -> str:
         """The name made with the file."""

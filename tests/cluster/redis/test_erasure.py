@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import redis
 
@@ -12,13 +13,14 @@ from cluster.consuming.counting import count
 from cluster.online import catalogue
 from cluster.online.event_log import partition_of
 from cluster.online.store import OnlineUser
+from cluster.online.vectors import VectorBatch
 from cluster.redis.connection import key, log_key
 from cluster.redis.erasure import USER_KEYS
 from cluster.redis.store import RedisStore
 from models.catalogue_entries import Kind, UserEntry
 from models.events import EventType
 from tests.cluster.online.privacy_suite import PrivacySuite, move_on
-from tests.cluster.online.store_suite import event, read_all
+from tests.cluster.online.store_suite import START, event, read_all
 from tests.cluster.redis.redis_server import start
 
 GONE = "gone-user-7f3a"
@@ -43,6 +45,7 @@ def test_no_key_of_a_hidden_user_is_left(redis_url: str, client: redis.Redis) ->
     store = RedisStore(redis_url)
     store.append([event(1, user=GONE, country="NO"), event(2, user=GONE, kind=EventType.HIDE)])
     store.warm({GONE: OnlineUser(attributes={"age": "25"})})
+    store.vectors.keep_users(VectorBatch([GONE], np.ones((1, 4), np.float32), "v1", START))
     count(store, 3_600, 5, lambda _: None)
     home = partition_of(GONE, store.log.num_partitions())
     there = {name.decode() for name in client.scan_iter(f"*{GONE}*")}

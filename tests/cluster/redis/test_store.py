@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import redis
 
@@ -16,11 +17,12 @@ from cluster.delta.lake import Lake
 from cluster.online.durability import warn_of_losses
 from cluster.online.event_log import DeadLetter, partition_of
 from cluster.online.store import OnlineUser, open_store
+from cluster.online.vectors import VectorBatch
 from cluster.redis.connection import key
 from cluster.redis.scripts import HISTORY_LIFE_S
 from cluster.redis.store import RedisStore
 from models.errors import ConfigError, StoreError
-from tests.cluster.online.store_suite import OnlineStoreSuite, event, exposure, items, read_all
+from tests.cluster.online.store_suite import START, OnlineStoreSuite, event, exposure, items, read_all
 from tests.cluster.redis.redis_server import start
 
 
@@ -148,6 +150,8 @@ def test_in_cluster_mode_every_step_stays_in_the_slot_of_its_partition(tmp_path:
         store.append([event(n, user=f"user-{n}", country="NO", recommendation_id="shown-1") for n in range(9)])
         store.append_exposures([exposure(1)])
         store.warm({"user-1": OnlineUser(country="NL", attributes={"age": "25"})})
+        vectors = VectorBatch([f"user-{n}" for n in range(9)], np.ones((9, 4), np.float32), "v1", START)
+        assert (store.vectors.keep_users(vectors), store.vectors.keep_items(vectors)) == (9, 9)
         count(store, 1e8, 30, lambda _: None)
         sink(store, Lake(str(tmp_path / "lake")))
         letter = DeadLetter(0, 1, 1, b"{", "why", refused_by_lake=False)

@@ -13,6 +13,7 @@ from scipy.sparse import identity
 
 from cluster.delta.lake import Lake
 from cluster.registry import Registry
+from cluster.sqlite.store import SqliteStore
 from models.errors import InputError
 from models.events import INTERACTIONS, EventType
 from models.manifest import Manifest
@@ -99,11 +100,17 @@ def clicked(item_ids: Sequence[str]) -> tuple[HistoryEvent, ...]:
 
 
 def test_the_command_writes_the_vectors_of_serving(
-    registry: Registry, lake: Lake, capsys: pytest.CaptureFixture[str]
+    registry: Registry,
+    lake: Lake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("SHOAL_STORE", f"sqlite:///{tmp_path}/online.db")
     assert embeddings.main(["--lake", lake.uri, "--registry", registry.uri]) == 0
     assert capsys.readouterr().out == (
-        "vectors of version v1: 6 items and 9 users; 15 rows of the lake are new or changed\n"
+        "vectors of version v1: 6 items and 9 users; 15 rows of the lake are new or changed; "
+        "15 are in the online store\n"
     )
     recommender = Recommender.load(registry.fetch("v1"), "v1")
     items = read(lake, Table.ITEM_EMBEDDINGS, "item_id")
@@ -117,6 +124,16 @@ def test_the_command_writes_the_vectors_of_serving(
     assert sorted(users) == KNOWN
     expected = recommender.user_vectors([UserState(name, now, clicked(PEOPLE[name])) for name in KNOWN])
     np.testing.assert_allclose([users[name]["vector"] for name in KNOWN], expected, rtol=1e-5, atol=1e-6)
+    [*online] = SqliteStore(f"{tmp_path}/online.db").user_vectors(KNOWN)
+    np.testing.assert_allclose([kept.vector for kept in online if kept], expected, atol=2**-10 * np.abs(expected).max())
+
+
+def test_no_store_is_made_without_it(
+    registry: Registry, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOAL_HOME", str(tmp_path))
+    assert embeddings.main(["--lake", lake.uri, "--registry", registry.uri, "--no-store"]) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_again_only_what_differs_is_written(registry: Registry, lake: Lake) -> None:

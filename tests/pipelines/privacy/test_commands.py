@@ -35,7 +35,7 @@ def test_export_then_forget_then_verify(world: World, tmp_path: Path, capsys: py
     assert sizes.pop("README.txt") > 3
     assert sizes == {
         "store/profile.jsonl": 1, "store/history.jsonl": 7, "store/event_log.jsonl": 7, "store/dead_letters.jsonl": 0,
-        "store/counters.jsonl": 0, "lake/users.jsonl": 1,
+        "store/counters.jsonl": 0, "store/vector.jsonl": 1, "lake/users.jsonl": 1,
         "lake/interactions.jsonl": 3, "lake/user_embeddings.jsonl": 1, "lake/exposures.jsonl": 0,
         "lake/quarantine.jsonl": 2, "registry.jsonl": 1, "runs.jsonl": 2,
     }  # fmt: skip

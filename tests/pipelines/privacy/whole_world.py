@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ import torch
 from cluster.consuming.sink import sink
 from cluster.delta.lake import Lake
 from cluster.online.store import OnlineStore, OnlineUser
+from cluster.online.vectors import VectorBatch
 from cluster.privacy.emails import seal_emails
 from cluster.privacy.keys import PrivacyKeys, load_keys
 from cluster.registry import Registry
@@ -88,6 +90,7 @@ def fill_store_and_lake(store: OnlineStore, lake: Lake, keys: PrivacyKeys, user:
     bad = {"quarantine_id": ["a", "b", "c"], "table": ["interactions"] * 3, "source_file": ["f"] * 3, "record": records}
     _append(lake, Table.QUARANTINE, {**bad, "reason": ["item_id: is missing"] * 3, "quarantined_at": [NOW] * 3})
     store.warm({user: OnlineUser(attributes={"age": "25"})})
+    store.vectors.keep_users(VectorBatch([user, "ann"], np.eye(2, dtype=np.float32), "v1", NOW))
     store.append([event(f"late-{n}", user=user, at_s=n) for n in range(4)])
 
 
