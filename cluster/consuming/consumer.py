@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 _RENEW = 3
 """A lease is renewed after a third of its life."""
 _PAUSE_AFTER_ERROR_S = 1.0
+HUNG_S = 120.0
+"""A start takes as long as a busy machine takes for its imports, a turn as long as the lake takes for the share; a
+consumer that takes longer than this is not coming back."""
 
 Work = Callable[[int, Callable[[], Lease | None]], bool]
 """One step in a partition, which asks for its lease when it writes: None says that it is lost. True when there is more

@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util.metrics import Gauge
 
-from cluster.consuming.consumer import ConsumeOptions, Consumer, Health
+from cluster.consuming.consumer import HUNG_S, ConsumeOptions, Consumer, Health
 from cluster.online.durability import warn_of_losses
 from cluster.online.store import open_store
 from models.errors import StoreError
@@ -24,9 +24,6 @@ from models.errors import StoreError
 _log = logging.getLogger(__name__)
 _CHECK_EVERY_S = 2.0
 _ANSWER_S = 10.0
-_HUNG_S = 120.0
-"""A start takes as long as a busy machine takes for its imports, a turn as long as the lake takes for the share; one
-that takes longer than this is not coming back."""
 _GAUGES_EVERY_S = 5.0
 _NUM_CPUS = 0.1
 
@@ -100,7 +97,7 @@ class Fleet:
             pass
         except RayTaskError as error:
             self._restart(number, actor, str(error))
-        if (silent_s := time.monotonic() - self._heard[number]) > _HUNG_S:
+        if (silent_s := time.monotonic() - self._heard[number]) > HUNG_S:
             self._restart(number, actor, f"nothing done for {silent_s:.0f} s")
 
     def _restart(self, number: int, actor: Any, reason: str) -> None:

@@ -121,7 +121,7 @@ def test_a_killed_or_hanging_actor_is_taken_over_and_another_comes(
         before = set(holders(store, Job.LAKE).values())
         pid = ray.get(fleet._actors[0].__ray_call__.remote(lambda _: os.getpid()))
         monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
-        monkeypatch.setattr("cluster.consuming.fleet._HUNG_S", 3.0)
+        monkeypatch.setattr("cluster.consuming.fleet.HUNG_S", 3.0)
         os.kill(pid, blow)
         store.append([event(n, user=f"user-{n}") for n in range(40)])
         taken_s = eventually(lambda: sum(in_lake(lake).values()) == 40, 10)
