@@ -31,21 +31,28 @@ def privilege_problems(documents: Any) -> Iterator[str]:
             yield f"{pod['containers'][0]['name']}: may run as root"
         if context.get("seccompProfile") != {"type": "RuntimeDefault"}:
             yield f"{pod['containers'][0]['name']}: no seccomp profile"
+        secrets = {volume["name"] for volume in pod.get("volumes", []) if "secret" in volume}
         for container in pod["containers"]:
-            yield from _container_problems(container)
+            yield from _container_problems(container, secrets)
 
 
-def _container_problems(container: Document) -> Iterator[str]:
+def _container_problems(container: Document, secrets: set[str]) -> Iterator[str]:
     own = container.get("securityContext", {})
     if own.get("allowPrivilegeEscalation") is not False or own.get("capabilities") != {"drop": ["ALL"]}:
         yield f"{container['name']}: may gain privileges"
     resources = container.get("resources", {})
     if not {"cpu", "memory"} <= resources.get("requests", {}).keys() or "memory" not in resources.get("limits", {}):
         yield f"{container['name']}: no resources"
+    folders = [m["mountPath"] for m in container.get("volumeMounts", []) if m["name"] in secrets]
     for variable in container.get("env", []):
-        secret = any(word in variable["name"] for word in _SECRET_WORDS)
-        if secret and "secretKeyRef" not in variable.get("valueFrom", {}):
-            yield f"{container['name']}: {variable['name']} does not come from a Secret"
+        name = variable["name"]
+        if not any(word in name for word in _SECRET_WORDS):
+            continue
+        if name.endswith("_FILE"):
+            if not any(variable["value"].startswith(f"{folder}/") for folder in folders):
+                yield f"{container['name']}: {name} lies in no Secret"
+        elif "secretKeyRef" not in variable.get("valueFrom", {}):
+            yield f"{container['name']}: {name} does not come from a Secret"
 
 
 def strangers_at(port: int, labels: dict[str, str], policies: list[Document]) -> list[str]:
