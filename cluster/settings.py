@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     runs: str = Field("", description="Training runs and checkpoints: a folder or s3://. Default: HOME/runs.")
     receipts: str = Field("", description="Receipts of erasures: a folder or s3://. Default: HOME/receipts.")
     store: SecretStr = Field(
-        SecretStr(""), description="Online store: sqlite:///path or redis://host:6379/0. Default: HOME/online.db."
+        SecretStr(""),
+        description="Online store: sqlite:///path, redis://host:6379/0 or redis-cluster://host:6379. "
+        "Default: HOME/online.db.",
     )
     experiments: Path | None = Field(None, description="Experiments file (TOML). Default: the champion for all.")
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")

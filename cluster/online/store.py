@@ -146,7 +146,7 @@ class OnlineStore(Protocol):
 
 
 def open_store(url: str) -> OnlineStore:
-    """The store at `url`: `sqlite:///path` or `redis://…`. Each back end loads only when it is asked for.
+    """The store at `url`: `sqlite:///path`, `redis://…`, `redis-cluster://…`. Each back end loads when it is asked for.
 
     One that is not there yet gets the number of partitions of the settings.
     """
@@ -155,16 +155,18 @@ def open_store(url: str) -> OnlineStore:
         from cluster.sqlite.store import SqliteStore
 
         return SqliteStore(url.removeprefix("sqlite:///"), num_partitions=num_partitions)
-    if url.startswith(("redis://", "rediss://")):
+    if url.startswith(("redis://", "rediss://", "redis-cluster://", "rediss-cluster://")):
         from cluster.redis.store import RedisStore
 
         try:
             return RedisStore(url, num_partitions=num_partitions)
         except ValueError:  # its text may hold a part of the password
             raise ConfigError(
-                "the address of the online store is no Redis address. Use redis://:password@host:port/db, "
-                "with / : @ and # of the password percent-encoded."
+                "the address of the online store is no Redis address. Use redis://:password@host:port/db, or "
+                "redis-cluster://:password@host:port, with / : @ and # of the password percent-encoded."
             ) from None
     # What is before the colon at most: the rest may hold a password.
     scheme = url.partition("://")[0] if "://" in url else "without ://"
-    raise ConfigError(f"online store address {scheme!r} is unknown. Use sqlite:///path or redis://host:port/db.")
+    raise ConfigError(
+        f"online store address {scheme!r} is unknown. Use sqlite:///path, redis://host:port/db or redis-cluster://host:port."
+    )

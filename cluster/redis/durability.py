@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from cluster.redis.connection import store_errors
+from cluster.redis.connection import servers, store_errors
 
 _NO_LOG = (
     "Redis keeps no append-only file (appendonly no): when its process ends, EVERY event since its last snapshot is "
@@ -33,12 +33,16 @@ _UNKNOWN = (
 
 
 def weaknesses(client: Any) -> list[str]:
-    """One sentence for each; empty when an acknowledged event survives a power cut."""
+    """One sentence for each; empty when an acknowledged event survives a power cut. Of a cluster, those of any node."""
     with store_errors():
-        try:
-            found = client.config_get("appendonly", "appendfsync", "maxmemory-policy")
-        except redis.ResponseError:
-            return [_UNKNOWN]
+        return list(dict.fromkeys(weakness for server in servers(client) for weakness in _of_server(server)))
+
+
+def _of_server(server: Any) -> list[str]:
+    try:
+        found = server.config_get("appendonly", "appendfsync", "maxmemory-policy")
+    except redis.ResponseError:
+        return [_UNKNOWN]
     problems = [] if found["appendonly"] == "yes" else [_NO_LOG]
     if not problems and found["appendfsync"] in _FSYNC:
         problems.append(_FSYNC[found["appendfsync"]])

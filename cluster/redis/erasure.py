@@ -27,7 +27,7 @@ from cluster.online.event_log import partition_of
 from cluster.online.privacy_store import PURGE_TIMEOUT_S, TOMBSTONE_LIFE_S, Hidden, Tombstones, other_key
 from cluster.privacy.keys import PrivacyKeys, load_keys
 from cluster.redis.catalogue import CATALOGUE
-from cluster.redis.connection import key, log_key, store_errors
+from cluster.redis.connection import key, log_key, servers, store_errors
 from cluster.redis.scripts import PREFIX
 from models.catalogue_entries import Kind
 from models.errors import StoreError
@@ -144,7 +144,11 @@ class RedisPrivacy:
         """Each log to a new key without those entries; then new files, where the server keeps any."""
         with store_errors():
             num_removed = sum(self._purge_log(partition, through) for partition in range(self._num_partitions()))
-            self._rewrite_files()
+            for server in servers(self._redis):
+                _begin_new_files(server)
+            deadline = time.monotonic() + PURGE_TIMEOUT_S
+            for server in servers(self._redis):
+                _await_new_files(server, deadline)
         return num_removed
 
     def jobs(self) -> dict[str, bytes]:
@@ -246,24 +250,27 @@ class RedisPrivacy:
             yield entries
             after = f"({entries[-1][0].decode()}"
 
-    def _rewrite_files(self) -> None:
-        """Old append-only files and dumps hold what was deleted until they are written anew."""
-        info = self._redis.info("persistence")
-        if info["aof_enabled"]:
-            self._redis.bgrewriteaof()
-        elif info["rdb_saves"] or info["rdb_last_load_keys_loaded"]:
-            self._redis.bgsave(schedule=True)
-        deadline = time.monotonic() + PURGE_TIMEOUT_S
-        while time.monotonic() < deadline:
-            info = self._redis.info("persistence")
-            busy = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
-            if not any(info[name] for name in busy):
-                return
-            time.sleep(0.05)
-        raise StoreError(
-            f"Redis has not written its files anew within {PURGE_TIMEOUT_S:.0f} s, so they may still hold what was "
-            "erased. See INFO persistence, and run the erasure again."
-        )
+
+def _begin_new_files(server: Any) -> None:
+    """Old append-only files and dumps hold what was deleted until they are written anew."""
+    info = server.info("persistence")
+    if info["aof_enabled"]:
+        server.bgrewriteaof()
+    elif info["rdb_saves"] or info["rdb_last_load_keys_loaded"]:
+        server.bgsave(schedule=True)
+
+
+def _await_new_files(server: Any, deadline: float) -> None:
+    while time.monotonic() < deadline:
+        info = server.info("persistence")
+        busy = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
+        if not any(info[name] for name in busy):
+            return
+        time.sleep(0.05)
+    raise StoreError(
+        f"Redis has not written its files anew within {PURGE_TIMEOUT_S:.0f} s, so they may still hold what was "
+        "erased. See INFO persistence, and run the erasure again."
+    )
 
 
 def _is_erased(id_: bytes, fields: Mapping[bytes, bytes], through: Mapping[str, int]) -> bool:

@@ -9,4 +9,5 @@ pytest.register_assert_rewrite(
 )
 
 from tests.cluster.online.stores import empty_redis_url, open_fresh, store  # noqa: E402, F401  (fixtures)
+from tests.cluster.redis.redis_cluster import cluster_nodes, redis_cluster_url  # noqa: E402, F401  (fixtures)
 from tests.cluster.redis.redis_server import redis_url  # noqa: E402, F401  (a fixture)
