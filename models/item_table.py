@@ -24,6 +24,8 @@ SCHEMA = pa.schema(
         pa.field("released", pa.date32()),
         # Training events of the item: what "popularity" means in an evaluation.
         pa.field("num_interactions", pa.int64(), nullable=False),
+        # Metadata as one JSON object: read when a filter asks for it, and not before.
+        pa.field("attributes", pa.string()),
     ]
 )
 
@@ -31,19 +33,27 @@ SCHEMA = pa.schema(
 class ItemTable:
     """Item row ↔ item id, title, categories and counts."""
 
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table.cast(SCHEMA)
+    def __init__(self, table: pa.Table, source: Path | None = None) -> None:
+        """`table`: columns of `SCHEMA`; nullable ones may be missing. `source`: the file that has them all."""
+        self._source = source
+        self._table = _whole(table)
         self.vocabulary = Vocabulary(self._table["item_id"].to_pylist())
         self.counts: NDArray[np.int64] = np.asarray(self._table["num_interactions"])
 
     @classmethod
     def load(cls, folder: Path) -> ItemTable:
         """Read `items.parquet` of a bundle."""
-        return cls(pq.read_table(folder / FILE))
+        source = folder / FILE
+        there = pq.read_schema(source).names
+        return cls(pq.read_table(source, columns=[name for name in there if name != "attributes"]), source)
+
+    def table(self) -> pa.Table:
+        """All columns, read anew where they are not held."""
+        return self._table if self._source is None else _whole(pq.read_table(self._source))
 
     def save(self, folder: Path) -> None:
         """Write `items.parquet`."""
-        pq.write_table(self._table, folder / FILE)
+        pq.write_table(self.table(), folder / FILE)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -74,3 +84,11 @@ class ItemTable:
         released_us = np.where(days >= 0, days * 86_400_000_000, -1)
         titles = pl.Series(self._table["title"]) if words else None
         return item_features(spec, labels, self.counts, released_us, titles)
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """In the one layout; a nullable column that an earlier bundle lacks is null."""
+    for field in SCHEMA:
+        if field.nullable and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(SCHEMA.names).cast(SCHEMA)

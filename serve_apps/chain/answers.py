@@ -17,6 +17,7 @@ from models.recommender import Recommender
 from models.user_state import UserState
 from models.vocabulary import Rows
 from serve_apps.chain.task import AnyTask
+from serve_apps.live.fits import Fits
 from serve_apps.live.item_view import ItemView
 
 Item = dict[str, Any]
@@ -81,11 +82,16 @@ def personal_reasons(recommender: Recommender, view: ItemView, user: UserState, 
 
 
 def popular_items(
-    recommender: Recommender, view: ItemView, user: UserState, limit: int, exclude: AbstractSet[str]
+    recommender: Recommender,
+    view: ItemView,
+    user: UserState,
+    limit: int,
+    exclude: AbstractSet[str],
+    fits: Fits | None = None,
 ) -> list[Item]:
     """Popular in the country, then everywhere; each item says on which list it stands. Empty when nothing is left."""
     country, barred = user.country, recommender.rows(exclude)
-    candidates = view.popular(user, limit + len(barred))
+    candidates = view.popular(user, limit + len(barred), fits)
     candidates = candidates.where(~np.isin(candidates.item_rows, barred)).head(limit)
     own = recommender.popularity.in_country(country, candidates.item_rows)
     reasons = [f"Popular in {country}" if local else "Popular" for local in own.tolist()]

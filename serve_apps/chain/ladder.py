@@ -39,7 +39,7 @@ class Ladder:
             return self.trending(task, cause)
         view = self._catalogue.view(recommender)
         barred = recommender.rows(self._exclusion.of(task.user))
-        kept = view.kept(last.candidates, task.user).without(barred).head(task.query.limit)
+        kept = view.kept(last.candidates, task.user, task.fits).without(barred).head(task.query.limit)
         if not len(kept):
             return self.trending(task, cause)
         items = self.filled(recommended_items(recommender, view, task.user, kept), recommender, task)
@@ -52,7 +52,7 @@ class Ladder:
         view = self._catalogue.view(recommender)
         excluded = self._exclusion.of(task.user) | also
         ids = [item_id for item_id in self._trending.top(task.user.country) if item_id not in excluded]
-        rows = view.allowed_rows(recommender.rows_in_order(ids), task.user)[: task.query.limit]
+        rows = view.allowed_rows(recommender.rows_in_order(ids), task.user, task.fits)[: task.query.limit]
         if not len(rows):
             return self.popular(task, cause, also)
         local = self._trending.in_country(task.user.country)
@@ -67,10 +67,10 @@ class Ladder:
         """
         recommender, user, limit = self._bundles.champion, task.user, task.query.limit
         view = self._catalogue.view(recommender)
-        items = popular_items(recommender, view, user, limit, self._exclusion.of(user) | also)
+        items = popular_items(recommender, view, user, limit, self._exclusion.of(user) | also, task.fits)
         for excluded in (user.hidden, _NOBODY):
             if not items:
-                items = popular_items(recommender, view, user, limit, excluded)
+                items = popular_items(recommender, view, user, limit, excluded, task.fits)
                 cause = cause or Cause.NOTHING_FOUND
         task.rung, task.cause = (Rung.POPULAR if cause else None), cause
         return make_answer(items, task, recommender.version)
@@ -89,8 +89,8 @@ class Ladder:
         `always`: even when nothing is kept from anybody.
         """
         view, missing = self._catalogue.view(recommender), task.query.limit - len(items)
-        if missing <= 0 or not (always or view.restricts):
+        if missing <= 0 or not (always or view.restricts or task.fits):
             return items
         shown = {item["item_id"] for item in items} | also | self._exclusion.of(task.user)
-        others = popular_items(recommender, view, task.user, missing, shown)
+        others = popular_items(recommender, view, task.user, missing, shown, task.fits)
         return items + [{**item, "rank": rank} for rank, item in enumerate(others, start=len(items) + 1)]

@@ -15,9 +15,12 @@ _BY_DEFAULT = partial(Deadline.after, DEFAULT_TIMEOUT_MS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """`country`, when given, stands for the one the store knows. `deadline`: `timeout_ms` after it was asked."""
+    """`country`, when given, stands for the one the store knows. `filter`: of `models/filters`; nothing that does not
+    pass it is in the row, on any rung. `deadline`: `timeout_ms` after it was asked.
+    """
 
     country: str | None = None
+    filter: str | None = None
     timeout_ms: int = DEFAULT_TIMEOUT_MS
     deadline: Deadline = field(default_factory=_BY_DEFAULT)
 

@@ -15,13 +15,13 @@ from typing import Protocol
 
 from cluster.online.store import OnlineStore
 from models.experiments import Experiment, Variant
-from serve_apps.chain.answers import Answer
+from serve_apps.chain.answers import Answer, make_answer
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.frame import Frame, Measures
 from serve_apps.chain.ladder import Ladder
 from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, Query
-from serve_apps.chain.rungs import Cause
+from serve_apps.chain.rungs import Cause, Rung
 from serve_apps.chain.stages.hydrate import Hydrate
 from serve_apps.chain.stages.record import Recorder
 from serve_apps.chain.surfaces.home import Home
@@ -60,7 +60,7 @@ class Router:
         exclusion = exclusion or Exclusion()
         catalogue = LiveCatalogue(store.catalogue)
         bundles.before_each(catalogue.prepare)
-        self._bundles, self._experiment = bundles, experiment
+        self._bundles, self._experiment, self._catalogue = bundles, experiment, catalogue
         self._trending = LiveTrending(store)
         self._hydrate = Hydrate(store, bundles, catalogue)
         self._ladder = Ladder(bundles, catalogue, self._trending, exclusion)
@@ -96,14 +96,35 @@ class Router:
         by_surface: dict[str, list[AnyTask]] = {}
         for at, (query, (user, refused)) in enumerate(zip(queries, users, strict=True)):
             by_surface.setdefault(query.surface, []).append(Task(at, query, user, self._variant(query), refused))
+        answers = await self._filter(by_surface, deadline)
         work = [self._surfaces[name].answer(tasks, hydrated.ok, deadline) for name, tasks in by_surface.items()]
-        answers: dict[int, Answer] = {}
         for tasks, done in zip(by_surface.values(), await asyncio.gather(*work), strict=True):
             answers.update(zip((task.at for task in tasks), done, strict=True))
         in_order = [answers[at] for at in range(len(queries))]
         self._recorder.record(queries, in_order)
         self._frame.count([(query.surface, answer) for query, answer in zip(queries, in_order, strict=True)])
         return [answer.to_json() for answer in in_order]
+
+    async def _filter(self, by_surface: dict[str, list[AnyTask]], deadline: Deadline) -> dict[int, Answer]:
+        """Tell each task what passes its filter. Those that have to go without are answered here, and leave."""
+        answers: dict[int, Answer] = {}
+        filtered = [task for tasks in by_surface.values() for task in tasks if task.query.filter is not None]
+        if not filtered:
+            return answers
+        ready = await self._frame.run("filter", asyncio.to_thread(self._fits, filtered), deadline)
+        if not ready.ok:
+            for task in filtered:
+                task.rung, task.cause = Rung.POPULAR, Cause.FILTER_LATE
+                answers[task.at] = make_answer([], task, self._bundles.champion.version)
+            for name, tasks in by_surface.items():
+                by_surface[name] = [task for task in tasks if task.at not in answers]
+        return answers
+
+    def _fits(self, tasks: Sequence[AnyTask]) -> bool:
+        for task in tasks:
+            pinned = self._bundles.held(task.variant.version or "")
+            task.fits = self._catalogue.fits(pinned or self._bundles.champion, task.query.filter)
+        return True
 
     def _variant(self, query: Query) -> Variant:
         """Home rows are in the experiment; the other surfaces are the same for all and carry their name."""

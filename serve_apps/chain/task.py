@@ -9,6 +9,7 @@ from models.experiments import Variant
 from models.user_state import UserState
 from serve_apps.chain.messages import Query
 from serve_apps.chain.rungs import Cause, Rung
+from serve_apps.live.fits import Fits
 
 _Query = TypeVar("_Query", bound=Query)
 
@@ -23,6 +24,8 @@ class Task(Generic[_Query]):
     variant: Variant
     refused: bool = False
     """The user refused personalization."""
+    fits: Fits | None = None
+    """What passes the question's filter, if it has one."""
     rung: Rung | None = None
     cause: Cause | None = None
 

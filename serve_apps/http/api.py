@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from models.errors import FilterError
 from models.events import (
     MAX_ID_BYTES,
     MAX_POSITION,
@@ -16,6 +17,7 @@ from models.events import (
     derive_interaction_id,
     session_user,
 )
+from models.filters.parser import parse
 from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, Deadline
 from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, RankQuery, SearchQuery, SimilarQuery
 from serve_apps.chain.rungs import Cause, Rung
@@ -27,6 +29,15 @@ MAX_RANKED = 500
 
 def _check_bytes(value: str) -> str:
     return check_id("it", value)
+
+
+def _check_filter(text: str | None) -> str | None:
+    try:
+        if text is not None:
+            parse(text)
+    except FilterError as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 Id = Annotated[
@@ -54,12 +65,15 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     country: Id | None = None
+    filter: Annotated[str | None, AfterValidator(_check_filter)] = Field(
+        None, description='Only what passes is in the row: genres ANY ("Drama") AND year >= 2000 (docs/filters.md).'
+    )
     timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
 
     def common(self) -> dict[str, Any]:
         """The same as the question has it."""
         due = Deadline.after(self.timeout_ms)
-        return {"country": self.country, "timeout_ms": self.timeout_ms, "deadline": due}
+        return {"country": self.country, "filter": self.filter, "timeout_ms": self.timeout_ms, "deadline": due}
 
 
 class HomeParams(_Asked):

@@ -12,6 +12,7 @@ from models.catalogue_entries import Kind
 from models.errors import StoreError
 from models.recommender import Recommender
 from models.text_index import TextIndex
+from serve_apps.live.fits import FilterMasks, Fits
 from serve_apps.live.item_view import MAX_TITLES, ItemView
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class LiveCatalogue:
         self._store = store
         self._views: WeakKeyDictionary[Recommender, ItemView] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Recommender, TextIndex] = WeakKeyDictionary()
+        self._filters = FilterMasks()
         self._loading = threading.Lock()
         self._indexing = threading.Lock()
 
@@ -43,6 +45,10 @@ class LiveCatalogue:
                 index.remove(changed)
                 index.put(text for text in changed.values() if text is not None)
             return index
+
+    def fits(self, recommender: Recommender, text: str) -> Fits:
+        """What passes a filter, among a bundle's items and what came after. Blocks; `FilterError`."""
+        return self._filters.fits(text, self.view(recommender).columns)
 
     def view(self, recommender: Recommender) -> ItemView:
         """The view of a bundle as far as it is known; of an unknown bundle one that restricts nothing."""

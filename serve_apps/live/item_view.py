@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.online.catalogue_store import Change
 from models.candidates import Candidates
+from models.filters.item_columns import ItemColumns
 from models.item_state import ItemState
 from models.recommender import Recommender
 from models.text_index import Text
 from models.user_state import UserState
 from models.vocabulary import Rows
+from serve_apps.live.fits import Fits
 
 _NEVER = np.iinfo(np.int64).max
 _EVERYWHERE = 0
@@ -32,7 +35,7 @@ class ItemView:
 
     def __init__(self, recommender: Recommender) -> None:
         self.version = 0
-        self._items, self._popularity = recommender.items, recommender.popularity
+        self._items, self._popularity, self._bundle = recommender.items, recommender.popularity, recommender.version
         self._blocked = np.zeros(len(self._items), np.bool_)
         self._expires_us = np.full(len(self._items), _NEVER, np.int64)
         # Which of the lists of countries an item has; the first is everywhere.
@@ -57,8 +60,18 @@ class ItemView:
         if changes:
             self.version = max(self.version, changes[-1].version)
 
-    def allows(self, rows: Rows, user: UserState) -> NDArray[np.bool_]:
-        """For each item row, whether the user may see it now. Who is nowhere sees what is everywhere."""
+    @cached_property
+    def columns(self) -> ItemColumns:
+        """The bundle's items as columns to filter by."""
+        return ItemColumns(self._items.table(), self._bundle)
+
+    def allows(self, rows: Rows, user: UserState, fits: Fits | None = None) -> NDArray[np.bool_]:
+        """For each item row, whether the user may see it now and it passes the filter, if there is one.
+
+        Who is nowhere sees what is everywhere.
+        """
+        if fits is not None:
+            return self.allows(rows, user) & fits.rows(rows)
         if not self.restricts:
             return np.ones(len(rows), np.bool_)
         allowed = ~self._blocked[rows] & (self._expires_us[rows] > user.now_us)
@@ -68,13 +81,17 @@ class ItemView:
                 allowed &= lists != number
         return allowed
 
-    def allows_id(self, item_id: str, user: UserState) -> bool:
-        """Whether the user may see an item now, known to the bundle or not; what nobody knows, nobody may."""
+    def allows_id(self, item_id: str, user: UserState, fits: Fits | None = None) -> bool:
+        """The same of one item, known to the bundle or not; what nobody knows, nobody may see."""
         row = self._items.vocabulary.row(item_id)
         if row is not None:
-            return bool(self.allows(np.asarray([row]), user)[0])
+            return bool(self.allows(np.asarray([row]), user, fits)[0])
         state = self._newcomers.get(item_id)
         if state is None or (state.expires_us is not None and state.expires_us <= user.now_us):
+            return False
+        if fits is not None and not fits.item(
+            {"item_id": item_id, "title": state.title, "categories": list(state.categories)}
+        ):
             return False
         return state.countries is None or user.country in state.countries
 
@@ -82,26 +99,26 @@ class ItemView:
         """Whether the bundle or the catalogue knows the item."""
         return self._items.vocabulary.row(item_id) is not None or item_id in self._newcomers
 
-    def kept(self, candidates: Candidates, user: UserState) -> Candidates:
-        """The candidates that the user may see."""
-        if not self.restricts:
+    def kept(self, candidates: Candidates, user: UserState, fits: Fits | None = None) -> Candidates:
+        """The candidates that the user may see and that pass."""
+        if not self.restricts and fits is None:
             return candidates
-        return candidates.where(self.allows(candidates.item_rows, user))
+        return candidates.where(self.allows(candidates.item_rows, user, fits))
 
-    def allowed_rows(self, rows: Rows, user: UserState) -> Rows:
-        """Those of the item rows that the user may see, in their order."""
-        return rows[self.allows(rows, user)] if self.restricts else rows
+    def allowed_rows(self, rows: Rows, user: UserState, fits: Fits | None = None) -> Rows:
+        """Those of the item rows that the user may see and that pass, in their order."""
+        return rows[self.allows(rows, user, fits)] if self.restricts or fits is not None else rows
 
-    def popular(self, user: UserState, num: int) -> Candidates:
+    def popular(self, user: UserState, num: int, fits: Fits | None = None) -> Candidates:
         """Popular in the user's country, then everywhere, then what has the most events, so that `num` are found.
 
         Fewer when the popular lists are shorter and nothing on them is restricted, or when no more are allowed.
         """
         listed = Candidates(*self._popularity.top(user.country))
-        kept = self.kept(listed, user)
+        kept = self.kept(listed, user, fits)
         if len(kept) >= num or len(kept) == len(listed):
             return kept
-        others = self.allows(np.arange(len(self._items)), user)
+        others = self.allows(np.arange(len(self._items)), user, fits)
         others[listed.item_rows] = False
         rows = np.flatnonzero(others)
         wanted = min(num - len(kept), len(rows))

@@ -47,6 +47,7 @@ def write_bundle(folder: Path, ranker_weight: float | None = None) -> Path:
         "tags": [[]] * len(ITEMS),
         "released": [None] * len(ITEMS),
         "num_interactions": [5, 4, 3, 2, 1, 0],
+        "attributes": [None] * len(ITEMS),
     }
     items = ItemTable(pa.table(columns, schema=SCHEMA))
     items.save(folder)

@@ -65,6 +65,7 @@ def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bo
         "tags": [[]] * num_items,
         "released": [None] * num_items,
         "num_interactions": list(range(num_items, 0, -1)),
+        "attributes": [f'{{"year": {1990 + n % 30}}}' for n in range(num_items)],
     }
     items = ItemTable(pa.table(columns, schema=SCHEMA))
     items.save(folder)

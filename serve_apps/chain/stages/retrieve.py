@@ -22,7 +22,7 @@ async def allowed_candidates(
     k = NUM_CANDIDATES
     while True:
         found = await ask(k)
-        kept = [view.kept(whole, task.user) for task, whole in zip(tasks, found, strict=True)]
+        kept = [view.kept(whole, task.user, task.fits) for task, whole in zip(tasks, found, strict=True)]
         short = any(
             # Fewer than were asked for are all there are.
             len(few) < len(whole) == k and len(few) < max(_ENOUGH, task.query.limit)

@@ -62,7 +62,7 @@ class Rank:
             ranked = [Found(ids[rows[at]], float(counts[at]), "Popular", "popularity") for at in best.tolist()]
         given = {one.item_id for one in ranked}
         others = [Found(one, 0.0, _OF_THE_CALLER, "list") for one in task.query.item_ids if one not in given]
-        return [one for one in ranked + others if view.allows_id(one.item_id, task.user)][: task.query.limit]
+        return [one for one in ranked + others if view.allows_id(one.item_id, task.user, task.fits)][: task.query.limit]
 
 
 def _why(task: Task[RankQuery], hydrated: bool) -> Cause:

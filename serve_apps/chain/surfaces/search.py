@@ -41,7 +41,7 @@ class Search:
             cause = Cause.RETRIEVAL_LATE if found.late else Cause.RETRIEVAL_FAILED
             return [tools.ladder.trending(task, cause) for task in tasks]
         allowed = [
-            [item_id for item_id in ids if item_id not in task.user.hidden and view.allows_id(item_id, task.user)]
+            [each for each in ids if each not in task.user.hidden and view.allows_id(each, task.user, task.fits)]
             for task, ids in zip(tasks, found.result, strict=True)
         ]
         orders = await personal_orders(tools, recommender, tasks, allowed, deadline)

@@ -79,7 +79,7 @@ class Similar:
         shown = [
             Found(item_id, score, f"Similar to {view.title_of(asked) or asked}", "similar")
             for item_id, score in fused.items()
-            if item_id not in hidden and view.allows_id(item_id, user)
+            if item_id not in hidden and view.allows_id(item_id, user, task.fits)
         ][: task.query.limit]
         if not shown:
             cause = Cause.NOTHING_FOUND if view.knows(asked) else Cause.UNKNOWN_ITEM
