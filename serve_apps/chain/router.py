@@ -79,8 +79,11 @@ class Router:
         return self._bundles.champion.version
 
     def close(self) -> None:
-        """Stop following the store."""
+        """Stop following the store, and let go of threads and indexes; nothing is answered after it."""
         self._trending.close()
+        self._hydrate.close()
+        self._recorder.close()
+        self._catalogue.close()
 
     async def spare(self, country: str | None) -> bytes:
         """The row that the gateway holds for strangers of a country, as long as one may be."""

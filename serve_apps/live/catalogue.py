@@ -46,6 +46,11 @@ class LiveCatalogue:
                 index.put(text for text in changed.values() if text is not None)
             return index
 
+    def close(self) -> None:
+        """Let go of every view and index, and of the threads that an index has."""
+        self._views.clear()
+        self._texts.clear()
+
     def fits(self, recommender: Recommender, text: str) -> Fits:
         """What passes a filter, among a bundle's items and what came after. Blocks; `FilterError`."""
         return self._filters.fits(text, self.view(recommender).columns)

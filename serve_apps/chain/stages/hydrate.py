@@ -45,6 +45,10 @@ class Hydrate:
         now = datetime.now(UTC)
         return [(_state(OnlineUser(), query, now), False) for query in queries]
 
+    def close(self) -> None:
+        """Let the threads go; reads under way end by themselves."""
+        self._readers.shutdown(wait=False)
+
     def _fetch(self, user_ids: Sequence[str]) -> list[OnlineUser]:
         fetched = self._store.fetch(user_ids)
         self._catalogue.catch_up(self._bundles.loaded, fetched.items_version)

@@ -45,6 +45,10 @@ class Recorder:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
+    def close(self) -> None:
+        """Let the thread go once it has written what it has."""
+        self._writer.shutdown(wait=False)
+
     def _exposure(self, query: Query, answer: Answer, now: datetime) -> Exposure:
         home = isinstance(query, HomeQuery)
         return Exposure(
