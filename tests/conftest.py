@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from cluster.ray_session import ray_session as start_ray
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BUCKET = "shoal-test"
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("shoal", deadline=None)
+settings.load_profile("shoal")
 
 
 class _Lines(LoadScopeScheduling):
