@@ -6,16 +6,16 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import orjson
 
-from serve_apps.chain.messages import Query, SimilarQuery
+from serve_apps.chain.messages import Query, RankQuery, SimilarQuery
 from serve_apps.chain.rungs import Cause, Rung
 
 _log = logging.getLogger(__name__)
 REFRESH_S = 5.0
-_LENGTH = 200
 _MAX_COUNTRIES = 300
 _TIMEOUT_S = 2.0
 
@@ -24,12 +24,13 @@ class SpareRows:
     """Popular rows by country, asked of the router every few seconds. Lives on one event loop.
 
     A country has its own row a moment after it was first asked for, until then everywhere's. What is withdrawn
-    stays out, as of the last look. A spare row knows nothing of its user: what they hid may be in it.
+    stays out, as of the last look. A spare row knows nothing of its user: what they hid may be in it. It cannot tell what
+    passes a filter, so a filtered question has an empty row; and to a list that is to be ranked it adds nothing.
     """
 
     def __init__(self, ask: Callable[[str | None], Awaitable[bytes]]) -> None:
         self._ask = ask
-        self._rows: dict[str | None, dict[str, object]] = {}
+        self._rows: dict[str | None, dict[str, Any]] = {}
         self._wanted: dict[str | None, None] = {None: None}
         self._following: asyncio.Task[None] | None = None
         self._looked = 0.0
@@ -40,8 +41,7 @@ class SpareRows:
         row = self._rows.get(country) or self._rows.get(None)
         if row is None:
             return None
-        asked = query.item_id if isinstance(query, SimilarQuery) else None
-        items = [item for item in row["items"] if item["item_id"] != asked][: query.limit]  # type: ignore[attr-defined]
+        items = _fitting(query, row["items"])[: query.limit]
         fresh = {
             "recommendation_id": uuid.uuid4().hex,
             "items": [{**item, "rank": rank} for rank, item in enumerate(items, start=1)],
@@ -73,3 +73,13 @@ class SpareRows:
             except Exception as error:  # the row of before stays, and the next question looks again
                 _log.error("no spare row for country %r: %r", country, error)
                 return
+
+
+def _fitting(query: Query, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the row that may answer the question."""
+    if query.filter is not None:
+        return []
+    if isinstance(query, RankQuery):
+        return [item for item in items if item["item_id"] in query.item_ids]
+    asked = query.item_id if isinstance(query, SimilarQuery) else None
+    return [item for item in items if item["item_id"] != asked]

@@ -41,7 +41,7 @@ def test_the_whole_graph_fits_on_less_than_one_core() -> None:
 
 
 def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:
-    # Unbatched, because `serve.batch` does not know the local mode; test_server.py has the shipped graph.
+    # Unbatched: one question at a time. test_server.py has the shipped graph.
     experiments = tmp_path / "experiments.toml"
     experiments.write_text('salt = "s"\n[[variants]]\nname = "old"\nweight = 1\nversion = "v2"\n')
     args: dict[str, Any] = {

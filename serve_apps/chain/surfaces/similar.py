@@ -1,8 +1,7 @@
 """Similar: items like one item, by what people do with both and by what they are.
 
 Two lists become one by reciprocal rank fusion: the model's neighbours, and the items whose title and categories say
-the same. An item that was put a minute ago has the second list at once,
-and is in those of others.
+the same. An item that was put a minute ago has the second list at once, and is in those of others.
 """
 
 from __future__ import annotations

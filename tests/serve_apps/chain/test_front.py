@@ -11,7 +11,7 @@ import pytest
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.front import BATCH_SIZE, BATCHES_UNDER_WAY, BusyError, ChainError, Front
 from serve_apps.chain.gathering import Gathering
-from serve_apps.chain.messages import HomeQuery, Query, SimilarQuery
+from serve_apps.chain.messages import HomeQuery, Query, RankQuery, SimilarQuery
 
 pytestmark = pytest.mark.anyio
 
@@ -92,6 +92,18 @@ async def test_a_spare_row_answers_when_nothing_else_does() -> None:
     answer = orjson.loads(await front.recommend(question))
     assert [item["item_id"] for item in answer["items"]] == ["None-0", "None-2"]
     assert answer["variant"] == "similar"
+
+
+async def test_a_spare_row_adds_nothing_to_a_list_and_passes_no_filter() -> None:
+    behind = Behind()
+    front = Front(behind)
+    await front.recommend(home("u0"))
+    await asyncio.sleep(0.05)
+    behind.error = RuntimeError("the router is broken")
+    ranked = orjson.loads(await front.recommend(RankQuery("u1", ("None-3", "other", "None-1"))))
+    assert [item["item_id"] for item in ranked["items"]] == ["None-1", "None-3"]
+    filtered = HomeQuery("u1", 3, filter="year > 2000")
+    assert orjson.loads(await front.recommend(filtered))["items"] == []
 
 
 async def test_before_anything_has_answered_it_says_so() -> None:
