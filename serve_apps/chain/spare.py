@@ -24,8 +24,8 @@ class SpareRows:
     """Popular rows by country, asked of the router every few seconds. Lives on one event loop.
 
     A country has its own row a moment after it was first asked for, until then everywhere's. What is withdrawn
-    stays out, as of the last look. A spare row knows nothing of its user: what they hid may be in it. It cannot tell what
-    passes a filter, so a filtered question has an empty row; and to a list that is to be ranked it adds nothing.
+    stays out, as of the last look. A spare row knows nothing of its user: what they hid may be in it. It cannot tell
+    what passes a filter, so a filtered question has an empty row; and to a list that is to be ranked it adds nothing.
     """
 
     def __init__(self, ask: Callable[[str | None], Awaitable[bytes]]) -> None:
