@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -45,6 +46,7 @@ class ItemView:
         self._shown: dict[int, tuple[str | None, list[str]]] = {}
         self._newcomers: dict[str, ItemState] = {}
         self._changed: dict[str, Text | None] = {}
+        self._changing = threading.Lock()
         self.restricts = False
         """Whether anything at all was ever kept from anybody."""
 
@@ -56,7 +58,8 @@ class ItemView:
                 self._set(row, state)
             else:
                 self._set_newcomer(change.id, state)
-            self._changed[change.id] = None if state.blocked else Text(change.id, state.title, state.categories)
+            with self._changing:
+                self._changed[change.id] = None if state.blocked else Text(change.id, state.title, state.categories)
         if changes:
             self.version = max(self.version, changes[-1].version)
 
@@ -161,7 +164,8 @@ class ItemView:
 
     def take_changed(self) -> dict[str, Text | None]:
         """Texts that have changed since this was last asked; None: the item is gone."""
-        changed, self._changed = self._changed, {}
+        with self._changing:
+            changed, self._changed = self._changed, {}
         return changed
 
     def _set_newcomer(self, item_id: str, state: ItemState) -> None:
