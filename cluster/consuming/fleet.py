@@ -24,6 +24,8 @@ from models.errors import StoreError
 _log = logging.getLogger(__name__)
 _CHECK_EVERY_S = 2.0
 _ANSWER_S = 10.0
+_START_S = 120.0
+"""A new process imports and opens its store first: one that has not answered yet may take this long."""
 _GAUGES_EVERY_S = 5.0
 _NUM_CPUS = 0.1
 
@@ -62,6 +64,7 @@ class Fleet:
         self._actors = [remote.remote(store_url, lake_uri, options) for _ in range(num)]
         self._errors: dict[int, str | None] = {}
         self._heard = [time.monotonic()] * num
+        self._answered = [False] * num
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -90,20 +93,26 @@ class Fleet:
         try:
             found = ray.get(actor.health.remote(), timeout=_ANSWER_S)
             self._heard[number] = time.monotonic() - max(health.idle_s for health in found)
+            self._answered[number] = True
             self._tell(number, found)
         except RayActorError:  # its process died, and Ray is starting another
-            self._heard[number] = time.monotonic()
+            self._begin(number)
         except GetTimeoutError:  # it starts, or hangs
             pass
         except RayTaskError as error:
             self._restart(number, actor, str(error))
-        if (silent_s := time.monotonic() - self._heard[number]) > HUNG_S:
+        patience_s = HUNG_S if self._answered[number] else _START_S
+        if (silent_s := time.monotonic() - self._heard[number]) > patience_s:
             self._restart(number, actor, f"nothing done for {silent_s:.0f} s")
 
     def _restart(self, number: int, actor: Any, reason: str) -> None:
         _log.error("consumer %d is not well and is started again: %s", number, reason)
         ray.kill(actor, no_restart=False)
+        self._begin(number)
+
+    def _begin(self, number: int) -> None:
         self._heard[number] = time.monotonic()
+        self._answered[number] = False
 
     def _tell(self, number: int, found: list[Health]) -> None:
         """Errors of a consumer's turns are in a log of its node; say here when they start and when they end."""

@@ -118,6 +118,7 @@ def test_a_killed_or_hanging_actor_is_taken_over_and_another_comes(
 ) -> None:
     with consumers(url, lake.uri, 2, OPTIONS) as fleet:
         eventually(lambda: len(set(holders(store, Job.LAKE).values())) == 2, 60)
+        eventually(lambda: all(fleet._answered), 60)  # one that is still starting is given more time
         before = set(holders(store, Job.LAKE).values())
         pid = ray.get(fleet._actors[0].__ray_call__.remote(lambda _: os.getpid()))
         monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
