@@ -47,14 +47,19 @@ def test_training_streams_as_fast_as_it_steps(ray_session: None, tmp_path: Path)
     (num_events,) = sizes("BENCHMARK_EVENTS", [1_000_000])
     lake = Lake(str(tmp_path / "lake"))
     write_log(lake, num_events)
-    speeds = {"memory": from_memory(recipe(1), lake, tmp_path)}
+    memory = [from_memory(recipe(1), lake, tmp_path / "0")]
+    streamed = {}
     for num_workers in (1, 2):
         run = train(recipe(num_workers), lake, str(tmp_path / "runs"), run_id=f"workers-{num_workers}")
-        speeds[f"{num_workers} streamed"] = run.epochs[-1]["samples_per_s"]
+        streamed[num_workers] = run.epochs[-1]["samples_per_s"]
+        memory.append(from_memory(recipe(1), lake, tmp_path / str(num_workers)))
     print(f"\n{num_events:,} events, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print(", ".join(f"{name} {speed:,.0f} samples/s" for name, speed in speeds.items()))
-    assert speeds["1 streamed"] >= MIN_OF_MEMORY * speeds["memory"]
-    assert speeds["2 streamed"] >= MIN_OF_TWO_WORKERS * speeds["1 streamed"]
+    print(f"samples/s: from memory {', '.join(f'{speed:,.0f}' for speed in memory)}; streamed by workers {streamed}")
+    # A machine that others share is not as fast all the time: each run is held against memory before and after it.
+    of_memory = {n: 2 * speed / (memory[n - 1] + memory[n]) for n, speed in streamed.items()}
+    print(f"of memory: {of_memory[1]:.2f}, two workers {of_memory[2]:.2f}, {of_memory[2] / of_memory[1]:.2f} of one")
+    assert of_memory[1] >= MIN_OF_MEMORY
+    assert of_memory[2] >= MIN_OF_TWO_WORKERS * of_memory[1]
 
 
 def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
@@ -77,6 +82,7 @@ def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
         steps.append(Step(inputs.features, inputs.tensors, 1.0, []))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as a worker has
+    folder.mkdir()
     dist.init_process_group("gloo", init_method=f"file://{folder / 'group'}", rank=0, world_size=1)
     try:
         device = torch.device("cpu")
