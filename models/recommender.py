@@ -124,13 +124,13 @@ class Recommender:
             scores = [s + np.float32(self._ranker.weight) * x for s, x in zip(scores, logits, strict=True)]
         return scores
 
-    def similar(self, item_ids: Sequence[str], k: int) -> list[Candidates]:
-        """The items most like each item, itself left out; empty for an unknown item."""
+    def similar(self, item_ids: Sequence[str], k: int, allowed: Filter | None = None) -> list[Candidates]:
+        """The items most like each item, itself left out, of `allowed` where given; empty for an unknown item."""
         rows = [self.items.vocabulary.row(item_id) for item_id in item_ids]
         known = np.asarray([row for row in rows if row is not None], np.int64)
         if not len(known):
             return [Candidates.empty() for _ in rows]
-        found, scores = self._retriever.neighbours(known, k + 1)
+        found, scores = self._retriever.neighbours(known, k + 1, allowed)
         lists = iter(without(found, scores, list(known[:, None]), k))
         return [Candidates.empty() if row is None else next(lists) for row in rows]
 
@@ -166,7 +166,17 @@ class Recommender:
 
     def user_vectors(self, users: Sequence[UserState]) -> Vectors | None:
         """Vectors of users as of their `now`, [len(users), dim]; None when the retriever has none."""
-        return self._retriever.user_vectors(self._for_retrieval(self.batch(users)))
+        return self.batch_vectors(self.batch(users))
+
+    def batch_vectors(self, users: UserBatch) -> Vectors | None:
+        """`user_vectors` on arrays."""
+        return self._retriever.user_vectors(self._for_retrieval(users))
+
+    def retrieval_scores(self, users: UserBatch, rows: Rows) -> NDArray[np.float32]:
+        """[batch, len(rows)]: the retriever's scores of the same item rows for each user."""
+        owner = np.repeat(np.arange(len(users)), len(rows))
+        flat = self._retriever.scores(self._for_retrieval(users), owner, np.tile(rows, len(users)))
+        return flat.reshape(len(users), len(rows))
 
     def _for_retrieval(self, users: UserBatch) -> UserBatch:
         return newest(users, self.spec.history_length)

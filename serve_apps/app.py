@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.exceptions import RayActorError
@@ -25,6 +27,8 @@ from models.candidates import Candidates
 from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
+from models.index.arrays import Vectors
+from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.front import BusyError, Front
@@ -117,11 +121,21 @@ class _Stages:
     def __init__(self, retrieval: DeploymentHandle, ranking: DeploymentHandle) -> None:
         self._retrieval, self._ranking = retrieval, ranking
 
-    async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
-        return list(await _call(self._retrieval.retrieve, version, users, k, barred))
+    async def retrieve(
+        self, version: str, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Sequence[PackedRows | None]
+    ) -> list[Candidates]:
+        return list(await _call(self._retrieval.retrieve, version, users, k, barred, allowed))
 
-    async def similar(self, version: str, item_ids: Sequence[str], k: int) -> list[Candidates]:
-        return list(await _call(self._retrieval.similar, version, item_ids, k))
+    async def similar(
+        self, version: str, item_ids: Sequence[str], k: int, allowed: Sequence[PackedRows | None]
+    ) -> list[Candidates]:
+        return list(await _call(self._retrieval.similar, version, item_ids, k, allowed))
+
+    async def user_vectors(self, version: str, users: UserBatch) -> Vectors:
+        return np.asarray(await _call(self._retrieval.user_vectors, version, users))
+
+    async def scores(self, version: str, users: UserBatch, rows: Rows) -> NDArray[np.float32]:
+        return np.asarray(await _call(self._retrieval.scores, version, users, rows))
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
         return list(await _call(self._ranking.rank, version, users, candidates))

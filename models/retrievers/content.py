@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from models.errors import BundleError
 from models.features import UserBatch
-from models.index.arrays import Vectors
+from models.index.arrays import Found, Vectors
+from models.index.selection import Filter
 from models.index.vector_index import VectorIndex
 from models.retrievers.als import FoldIn
 from models.retrievers.history import HistoryRetriever, weighted_items
@@ -47,10 +48,10 @@ class ContentRetriever(HistoryRetriever):
     def __init__(self, encoder: UserEncoder, index: VectorIndex) -> None:
         super().__init__(_Query(encoder), index)
 
-    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def neighbours(self, items: Rows, k: int, allowed: Filter | None = None) -> Found:
         """The nearest by inner product; none for an item of which nothing is said."""
         told = self._vectors(items)
-        rows, scores = self._index.search(_query(told), k)
+        rows, scores = self._index.search(_query(told), k, allowed)
         none = ~told.any(axis=1, keepdims=True)
         return np.where(none, -1, rows), np.where(none, 0, scores).astype(np.float32)
 

@@ -51,9 +51,12 @@ class ExhaustiveRetriever:
         """Picked from all scores of each user."""
         return self._scorer.score_all(users)[owner, items]
 
-    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def neighbours(self, items: Rows, k: int, allowed: Filter | None = None) -> Found:
         """The most similar items."""
-        return top(self._scorer.similarity(items, np.arange(self._scorer.num_items)), k)
+        alike, num_items = self._scorer.similarity(items, np.arange(self._scorer.num_items)), self._scorer.num_items
+        selection = Selection(barred_of(None, len(items)), allowed_of(allowed, num_items))
+        shut_out(alike, selection.barred, closed=selection.closed(num_items))
+        return told(*top(alike, k), min(k, num_items))
 
     def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
         """The scorer's own."""

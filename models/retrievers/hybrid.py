@@ -119,9 +119,9 @@ class HybridRetriever:
                 extra.append(scaled * (1.0 - known))
         return np.stack([*columns, *extra], axis=1)
 
-    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def neighbours(self, items: Rows, k: int, allowed: Filter | None = None) -> Found:
         """Those of the source that weighs most."""
-        return self._closest.neighbours(items, k)
+        return self._closest.neighbours(items, k, allowed)
 
     def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
         """That of the source that weighs most."""

@@ -76,9 +76,12 @@ class ItemKnnRetriever:
                 scores[pairs] = np.asarray(sums[owner[pairs] - part.start, items[pairs]]).ravel()
         return scores
 
-    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def neighbours(self, items: Rows, k: int, allowed: Filter | None = None) -> Found:
         """The most similar items; where they are fewer than `k`, row -1 and similarity 0."""
-        return _best(self._similarities[items], min(k, self._similarities.shape[0]))
+        num_items, alike = self._similarities.shape[0], self._similarities[items]
+        barred = barred_of(None, len(items))
+        _shut_out(alike, barred, Selection(barred, allowed_of(allowed, num_items)).closed(num_items))
+        return _best(alike, min(k, num_items))
 
     def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
         """How much having each of `others` speaks for each of `items`; 0 where they are no neighbours."""

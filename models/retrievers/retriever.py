@@ -33,8 +33,10 @@ class Retriever(Protocol):
     def scores(self, users: UserBatch, owner: Rows, items: Rows) -> NDArray[np.float32]:
         """[num_pairs] scores: pair p is user `owner[p]` with item row `items[p]`."""
 
-    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Item rows and similarities of the `k` items most like each, [len(items), k]; may hold the item itself."""
+    def neighbours(self, items: Rows, k: int, allowed: Filter | None = None) -> Found:
+        """Item rows and similarities of the `k` items most like each, [len(items), k]; may hold the item itself. Row -1
+        is none. `allowed`: the only rows that may be found.
+        """
 
     def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
         """[len(items), len(others)]: how alike the items are; what a recommendation is explained by."""

@@ -46,9 +46,9 @@ class VectorRetriever:
         users_of_pairs = self._encoder.encode(users)[owner]
         return np.asarray(np.einsum("pd,pd->p", users_of_pairs, vectors[at]), np.float32)
 
-    def neighbours(self, items: Rows, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def neighbours(self, items: Rows, k: int, allowed: Filter | None = None) -> Found:
         """The nearest by inner product."""
-        return self._index.search(self._index.vectors(items), k)
+        return self._index.search(self._index.vectors(items), k, allowed)
 
     def similarity(self, items: Rows, others: Rows) -> NDArray[np.float32]:
         """Inner products of item vectors."""

@@ -68,7 +68,7 @@ def make_answer(items: list[Item], task: AnyTask, version: str) -> Answer:
 def recommended_items(recommender: Recommender, view: ItemView, user: UserState, candidates: Candidates) -> list[Item]:
     """A personal row."""
     reasons = personal_reasons(recommender, view, user, candidates.item_rows)
-    return _items(recommender, view, candidates, reasons, "model")
+    return _items(view, candidates, reasons, "model")
 
 
 def personal_reasons(recommender: Recommender, view: ItemView, user: UserState, rows: Rows) -> list[str]:
@@ -77,7 +77,7 @@ def personal_reasons(recommender: Recommender, view: ItemView, user: UserState, 
     done = {event.item_id: _DONE[event.event_type] for event in user.history if event.event_type in _DONE}
     return [
         f"Because you {done[cause]} {view.title_of(cause) or cause}" if cause else otherwise
-        for cause in recommender.causes(user, rows)
+        for cause in recommender.causes(user, view.stand_ins(rows))
     ]
 
 
@@ -95,7 +95,7 @@ def popular_items(
     candidates = candidates.where(~np.isin(candidates.item_rows, barred)).head(limit)
     own = recommender.popularity.in_country(country, candidates.item_rows)
     reasons = [f"Popular in {country}" if local else "Popular" for local in own.tolist()]
-    return _items(recommender, view, candidates, reasons, "popularity")
+    return _items(view, candidates, reasons, "popularity")
 
 
 def trending_items(
@@ -105,7 +105,7 @@ def trending_items(
     ids = recommender.items.ids
     reasons = [f"Trending in {user.country}" if ids[row] in local else "Trending" for row in rows.tolist()]
     scores = np.linspace(1.0, 0.0, len(rows), endpoint=False, dtype=np.float32)
-    return _items(recommender, view, Candidates(rows, scores), reasons, "trending")
+    return _items(view, Candidates(rows, scores), reasons, "trending")
 
 
 def found_items(view: ItemView, found: Sequence[Found]) -> list[Item]:
@@ -123,13 +123,10 @@ def found_items(view: ItemView, found: Sequence[Found]) -> list[Item]:
     ]
 
 
-def _items(
-    recommender: Recommender, view: ItemView, candidates: Candidates, reasons: Sequence[str], source: str
-) -> list[Item]:
-    ids = recommender.items.ids
+def _items(view: ItemView, candidates: Candidates, reasons: Sequence[str], source: str) -> list[Item]:
     return [
         {
-            "item_id": ids[row],
+            "item_id": view.id_of(row),
             "score": score,
             "rank": rank,
             "reason": reason,

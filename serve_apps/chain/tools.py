@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.candidates import Candidates
 from models.features import UserBatch
+from models.index.arrays import Vectors
+from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.frame import Frame
@@ -19,9 +24,17 @@ from serve_apps.live.catalogue import LiveCatalogue
 class Retriever(Protocol):
     """The retrieval tier, wherever it runs."""
 
-    async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]: ...
+    async def retrieve(
+        self, version: str, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Sequence[PackedRows | None]
+    ) -> list[Candidates]: ...
 
-    async def similar(self, version: str, item_ids: Sequence[str], k: int) -> list[Candidates]: ...
+    async def similar(
+        self, version: str, item_ids: Sequence[str], k: int, allowed: Sequence[PackedRows | None]
+    ) -> list[Candidates]: ...
+
+    async def user_vectors(self, version: str, users: UserBatch) -> Vectors: ...
+
+    async def scores(self, version: str, users: UserBatch, rows: Rows) -> NDArray[np.float32]: ...
 
 
 class Ranker(Protocol):

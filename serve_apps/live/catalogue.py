@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from cluster.online.catalogue_store import CatalogueStore
@@ -14,15 +15,20 @@ from models.recommender import Recommender
 from models.text_index import TextIndex
 from serve_apps.live.fits import FilterMasks, Fits
 from serve_apps.live.item_view import MAX_TITLES, ItemView
+from serve_apps.live.placing import Placing
 
 _log = logging.getLogger(__name__)
 _PAGE = 10_000
+LOOK_S = 1.0
+_PLACES_AT_ONCE = 256
+"""About a quarter of a second; what comes meanwhile is next."""
 
 
 class LiveCatalogue:
     """Thread-safe. A view is made from what is restricted and the newest changes, then follows by version.
 
     It goes with its bundle. What has been taken in stays when the store fails, so that the next try goes on from there.
+    A thread works out where newcomers stand, and looks every second for some that came while nobody asked.
     """
 
     def __init__(self, store: CatalogueStore) -> None:
@@ -32,6 +38,10 @@ class LiveCatalogue:
         self._filters = FilterMasks()
         self._loading = threading.Lock()
         self._indexing = threading.Lock()
+        self._placings: WeakKeyDictionary[ItemView, Placing] = WeakKeyDictionary()
+        self._woken, self._stopped = threading.Event(), False
+        self._follower = threading.Thread(target=self._follow, name="follow-catalogue", daemon=True)
+        self._follower.start()
 
     def texts(self, recommender: Recommender) -> TextIndex:
         """The full-text index of a bundle and what came after it, level with its view. Blocks while it is made."""
@@ -39,7 +49,7 @@ class LiveCatalogue:
         with self._indexing:
             index = self._texts.get(recommender)
             changed = view.take_changed()
-            if index is None:
+            if index is None or changed is None:
                 index = self._texts[recommender] = TextIndex(view.texts())
             elif changed:
                 index.remove(changed)
@@ -47,7 +57,10 @@ class LiveCatalogue:
             return index
 
     def close(self) -> None:
-        """Let go of every view and index, and of the threads that an index has."""
+        """Stop following, and let go of every view and index, and of the threads that an index has."""
+        self._stopped = True
+        self._woken.set()
+        self._follower.join()
         self._views.clear()
         self._texts.clear()
 
@@ -74,6 +87,7 @@ class LiveCatalogue:
             if view is None or view.version != version:
                 with self._loading:
                     self._load(recommender, version)
+                self._woken.set()
 
     def _load(self, recommender: Recommender, version: int) -> None:
         view = self._views.get(recommender)
@@ -97,3 +111,26 @@ class LiveCatalogue:
                 break
         view.version = horizon
         return view
+
+    def _follow(self) -> None:
+        while not self._stopped:
+            try:
+                self._look()
+            except StoreError as error:
+                _log.error("cannot read what is new in the catalogue: %s", error)
+            except Exception:  # a thread that ended would never look again
+                _log.exception("cannot work out where newcomers stand")
+            self._woken.wait(LOOK_S)
+            self._woken.clear()
+
+    def _look(self) -> None:
+        with self._loading:
+            recommenders = list(self._views)
+        if recommenders:
+            self.catch_up(recommenders, self._store.version(Kind.ITEM))
+        for recommender in recommenders:
+            view = self.view(recommender)
+            placing = self._placings.setdefault(view, Placing(view.newcomers))
+            placing.go_on(recommender, partial(self.texts, recommender), _PLACES_AT_ONCE)
+            if view.newcomers.waiting:
+                self._woken.set()

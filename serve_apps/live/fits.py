@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
 
 from models.filters.column_values import Mask
 from models.filters.expressions import Expression
@@ -12,6 +12,7 @@ from models.filters.item_columns import ItemColumns
 from models.filters.masks import Masks
 from models.filters.matching import matches
 from models.filters.parser import parse
+from models.item_state import ItemState
 from models.vocabulary import Rows
 
 
@@ -22,13 +23,19 @@ class Fits:
     mask: Mask
     expression: Expression
 
+    @property
+    def share(self) -> float:
+        """Of the bundle's items, those that pass."""
+        return float(np.count_nonzero(self.mask)) / max(len(self.mask), 1)
+
     def rows(self, rows: Rows) -> Mask:
         """For each item row, whether it passes."""
         passes: Mask = self.mask[rows]
         return passes
 
-    def item(self, document: Mapping[str, Any]) -> bool:
-        """Whether an item passes of which only this is known."""
+    def newcomer(self, item_id: str, state: ItemState) -> bool:
+        """Whether an item passes that only the catalogue knows: of it, there are title and categories."""
+        document = {"item_id": item_id, "title": state.title, "categories": list(state.categories)}
         return matches(self.expression, document)
 
 

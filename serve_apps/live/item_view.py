@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.online.catalogue_store import Change
 from models.candidates import Candidates
+from models.errors import InputError
 from models.filters.item_columns import ItemColumns
+from models.index.packed_rows import PackedRows
+from models.index.selection import Mask
 from models.item_state import ItemState
 from models.recommender import Recommender
 from models.text_index import Text
 from models.user_state import UserState
 from models.vocabulary import Rows
 from serve_apps.live.fits import Fits
+from serve_apps.live.newcomers import Newcomers
+from serve_apps.live.restrictions import Restrictions
 
 _NEVER = np.iinfo(np.int64).max
 _EVERYWHERE = 0
-MAX_NEWCOMERS = 100_000
-"""Items that came after the bundle was made; the longest unchanged go first, until the next bundle has them."""
+MOST = 0.5
+"""Where so many may be seen, asking for some more candidates costs less than a mask, in bytes and in time."""
+MAX_CHANGED = 10_000
+"""Texts that wait to be taken into the text index; past so many it is made anew, which takes about as long."""
 MAX_TITLES = 100_000
 """Items whose newest title and categories are held because the bundle has others; the longest unchanged go first."""
 
@@ -31,7 +38,8 @@ class ItemView:
     """Three arrays in row order, 13 bytes an item however many are restricted, and titles that are newer.
 
     `version`: the change of the catalogue up to which it is true. A row may show an item that the bundle knows and the
-    catalogue does not, and a newcomer, which only the catalogue knows. `texts`: both, for search.
+    catalogue does not, and a newcomer, which only the catalogue knows: its row lies behind those of the bundle.
+    `texts`: both, for search.
     """
 
     def __init__(self, recommender: Recommender) -> None:
@@ -44,9 +52,10 @@ class ItemView:
         self._countries: list[frozenset[str]] = [frozenset()]
         self._number_of: dict[frozenset[str], int] = {}
         self._shown: dict[int, tuple[str | None, list[str]]] = {}
-        self._newcomers: dict[str, ItemState] = {}
-        self._changed: dict[str, Text | None] = {}
+        self.newcomers = Newcomers(len(self._items))
+        self._changed: dict[str, Text | None] | None = {}
         self._changing = threading.Lock()
+        self._restrictions, self._num_restricted = Restrictions(), 0
         self.restricts = False
         """Whether anything at all was ever kept from anybody."""
 
@@ -57,9 +66,13 @@ class ItemView:
             if row is not None:
                 self._set(row, state)
             else:
-                self._set_newcomer(change.id, state)
+                self.newcomers.put(change.id, state)
             with self._changing:
-                self._changed[change.id] = None if state.blocked else Text(change.id, state.title, state.categories)
+                if self._changed is not None:
+                    text = None if state.blocked else Text(change.id, state.title, state.categories)
+                    self._changed[change.id] = text
+                    if len(self._changed) > MAX_CHANGED:
+                        self._changed = None
         if changes:
             self.version = max(self.version, changes[-1].version)
 
@@ -69,10 +82,16 @@ class ItemView:
         return ItemColumns(self._items.table(), self._bundle)
 
     def allows(self, rows: Rows, user: UserState, fits: Fits | None = None) -> NDArray[np.bool_]:
-        """For each item row, whether the user may see it now and it passes the filter, if there is one.
+        """For each item row, a newcomer's too, whether the user may see it now and it passes the filter, if there is one.
 
         Who is nowhere sees what is everywhere.
         """
+        new = rows >= len(self._items)
+        if new.any():
+            allowed = np.empty(len(rows), np.bool_)
+            allowed[~new] = self.allows(rows[~new], user, fits)
+            allowed[new] = [self.newcomers.allows(row, user, fits) for row in rows[new].tolist()]
+            return allowed
         if fits is not None:
             return self.allows(rows, user) & fits.rows(rows)
         if not self.restricts:
@@ -89,28 +108,40 @@ class ItemView:
         row = self._items.vocabulary.row(item_id)
         if row is not None:
             return bool(self.allows(np.asarray([row]), user, fits)[0])
-        state = self._newcomers.get(item_id)
-        if state is None or (state.expires_us is not None and state.expires_us <= user.now_us):
-            return False
-        if fits is not None and not fits.item(
-            {"item_id": item_id, "title": state.title, "categories": list(state.categories)}
-        ):
-            return False
-        return state.countries is None or user.country in state.countries
+        return self.newcomers.allows_id(item_id, user, fits)
 
     def knows(self, item_id: str) -> bool:
         """Whether the bundle or the catalogue knows the item."""
-        return self._items.vocabulary.row(item_id) is not None or item_id in self._newcomers
+        return self._items.vocabulary.row(item_id) is not None or item_id in self.newcomers
 
     def kept(self, candidates: Candidates, user: UserState, fits: Fits | None = None) -> Candidates:
         """The candidates that the user may see and that pass."""
-        if not self.restricts and fits is None:
+        if self._all_may_be_seen(candidates.item_rows, fits):
             return candidates
         return candidates.where(self.allows(candidates.item_rows, user, fits))
 
     def allowed_rows(self, rows: Rows, user: UserState, fits: Fits | None = None) -> Rows:
         """Those of the item rows that the user may see and that pass, in their order."""
-        return rows[self.allows(rows, user, fits)] if self.restricts or fits is not None else rows
+        return rows if self._all_may_be_seen(rows, fits) else rows[self.allows(rows, user, fits)]
+
+    def restriction(self, user: UserState, fits: Fits | None = None) -> tuple[PackedRows | None, float]:
+        """The bundle's rows that the user may see now and that pass the filter, None where they are most of them; and
+        their share, or less.
+
+        One object for all who may see the same. Blocks while it is made: 10 ms for a million items.
+        """
+        share = 1.0 if fits is None else fits.share
+        share -= self._num_restricted / max(len(self._items), 1)
+        if share >= MOST:
+            return None, share
+        rows = self.mask(user, fits)
+        return (rows if rows.share < MOST else None), rows.share
+
+    def mask(self, user: UserState, fits: Fits | None = None) -> PackedRows:
+        """The same, however many they are."""
+        shut_out = tuple(n for n, some in enumerate(self._countries) if n != _EVERYWHERE and user.country not in some)
+        key = (shut_out, repr(fits.expression) if fits is not None else None)
+        return self._restrictions.rows(key, self.version, user.now_us, partial(self._mask, user, fits))
 
     def popular(self, user: UserState, num: int, fits: Fits | None = None) -> Candidates:
         """Popular in the user's country, then everywhere, then what has the most events, so that `num` are found.
@@ -129,12 +160,29 @@ class ItemView:
         scores = np.zeros(len(rows), np.float32)
         return Candidates(np.concatenate([kept.item_rows, rows]), np.concatenate([kept.scores, scores]))
 
+    def id_of(self, row: int) -> str:
+        """The id of an item row, also of a newcomer that has just left."""
+        if row < len(self._items):
+            return self._items.ids[row]
+        item_id = self.newcomers.id_of(row)
+        if item_id is None:
+            raise InputError(f"row {row} is no item's: it is of another view, or its item has left long ago.")
+        return item_id
+
+    def stand_ins(self, rows: Rows) -> Rows:
+        """For each item row one that the bundle knows: itself or, of a newcomer, the known item most like it."""
+        return self.newcomers.placed.stand_ins(rows)
+
     def title(self, row: int) -> str | None:
         """The newest title known."""
+        if row >= len(self._items):
+            return self._newcomer(row).title
         return self._shown[row][0] if row in self._shown else self._items.titles[row]
 
     def categories(self, row: int) -> list[str]:
         """The newest categories known."""
+        if row >= len(self._items):
+            return list(self._newcomer(row).categories)
         return self._shown[row][1] if row in self._shown else self._items.categories[row]
 
     def title_of(self, item_id: str) -> str | None:
@@ -142,14 +190,16 @@ class ItemView:
         row = self._items.vocabulary.row(item_id)
         if row is not None:
             return self.title(row)
-        return self._newcomers[item_id].title if item_id in self._newcomers else None
+        state = self.newcomers.get(item_id)
+        return state.title if state else None
 
     def categories_of(self, item_id: str) -> list[str]:
         """The newest categories known of any item."""
         row = self._items.vocabulary.row(item_id)
         if row is not None:
             return self.categories(row)
-        return list(self._newcomers[item_id].categories) if item_id in self._newcomers else []
+        state = self.newcomers.get(item_id)
+        return list(state.categories) if state else []
 
     def words(self, item_id: str) -> str:
         """Title and categories of any item, as a question for items like it."""
@@ -159,24 +209,34 @@ class ItemView:
         """What is searched of every item that anybody may see."""
         for row in np.flatnonzero(~self._blocked).tolist():
             yield Text(self._items.ids[row], self.title(row), self.categories(row))
-        for item_id, state in list(self._newcomers.items()):
+        for item_id, state in self.newcomers.states():
             yield Text(item_id, state.title, state.categories)
 
-    def take_changed(self) -> dict[str, Text | None]:
-        """Texts that have changed since this was last asked; None: the item is gone."""
+    def take_changed(self) -> dict[str, Text | None] | None:
+        """Texts that have changed since this was last asked, None for an item that is gone; None when they were too
+        many to hold: read `texts` again.
+        """
         with self._changing:
             changed, self._changed = self._changed, {}
         return changed
 
-    def _set_newcomer(self, item_id: str, state: ItemState) -> None:
-        self._newcomers.pop(item_id, None)
-        if not state.blocked:
-            self._newcomers[item_id] = state
-            if len(self._newcomers) > MAX_NEWCOMERS:
-                del self._newcomers[next(iter(self._newcomers))]
+    def _all_may_be_seen(self, rows: Rows, fits: Fits | None) -> bool:
+        return not self.restricts and fits is None and not (rows >= len(self._items)).any()
+
+    def _mask(self, user: UserState, fits: Fits | None) -> tuple[Mask, int]:
+        """Of all rows of the bundle, and until when it is true."""
+        later = self._expires_us[self._expires_us > user.now_us]
+        until_us = int(later.min()) if len(later) else _NEVER
+        return self.allows(np.arange(len(self._items)), user, fits), until_us
+
+    def _newcomer(self, row: int) -> ItemState:
+        item_id = self.newcomers.id_of(row)
+        return (item_id and self.newcomers.get(item_id)) or ItemState()
 
     def _set(self, row: int, state: ItemState) -> None:
         self.restricts = self.restricts or state.restricted
+        before = self._blocked[row] or self._expires_us[row] != _NEVER or self._list[row] != _EVERYWHERE
+        self._num_restricted += state.restricted - int(before)
         self._blocked[row] = state.blocked
         self._expires_us[row] = _NEVER if state.expires_us is None else state.expires_us
         self._list[row] = _EVERYWHERE if state.countries is None else self._number(frozenset(state.countries))

@@ -1,33 +1,50 @@
-"""Stage: candidates that the users may see, asked for more widely while too few are left."""
+"""Stage: candidates that the users may see.
+
+Where most may be seen, some more are asked for and the others taken out here: a mask costs its bytes on the way, and
+reading it costs more than comparing a few rows in vain. Where few may, or too few are left, a mask goes into the
+search.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from models.candidates import Candidates
+from models.index.packed_rows import PackedRows
 from models.recommender import NUM_CANDIDATES
 from serve_apps.chain.task import AnyTask
 from serve_apps.live.item_view import ItemView
 
 _ENOUGH = NUM_CANDIDATES // 2
 """Candidates that a user has to be left with once those they may not see are out."""
-_WIDEN, _MAX_CANDIDATES = 8, 64 * NUM_CANDIDATES
-"""How many times as many are asked for then, and at most; popular items fill what is missing still."""
+_WIDER = 1.25
+"""By chance, a user is left with fewer than the share of what may be seen says."""
+
+Ask = Callable[[Sequence[int], int, Sequence[PackedRows | None]], Awaitable[list[Candidates]]]
+"""Candidates of the tasks at these places, so many for each, of the rows that each may have (None: any)."""
 
 
-async def allowed_candidates(
-    view: ItemView, tasks: Sequence[AnyTask], ask: Callable[[int], Awaitable[list[Candidates]]]
-) -> list[Candidates]:
-    """What `ask` finds for as many candidates as it is told, without what a task's user may not see."""
-    k = NUM_CANDIDATES
-    while True:
-        found = await ask(k)
-        kept = [view.kept(whole, task.user, task.fits) for task, whole in zip(tasks, found, strict=True)]
-        short = any(
-            # Fewer than were asked for are all there are.
-            len(few) < len(whole) == k and len(few) < max(_ENOUGH, task.query.limit)
-            for task, few, whole in zip(tasks, kept, found, strict=True)
-        )
-        if not short or k >= _MAX_CANDIDATES:
-            return [candidates.head(NUM_CANDIDATES) for candidates in kept]
-        k *= _WIDEN
+async def allowed_candidates(view: ItemView, tasks: Sequence[AnyTask], ask: Ask) -> list[Candidates]:
+    """At most `NUM_CANDIDATES` for each task of what its user may see and what passes its filter, best first."""
+    everybody = list(range(len(tasks)))
+    if not view.restricts and all(task.fits is None for task in tasks):
+        return await ask(everybody, NUM_CANDIDATES, [None] * len(tasks))
+    made = await asyncio.to_thread(lambda: [view.restriction(task.user, task.fits) for task in tasks])
+    masks = [mask for mask, _ in made]
+    least = min((share for mask, share in made if mask is None), default=None)
+    k = NUM_CANDIDATES if least is None else math.ceil(_WIDER * NUM_CANDIDATES / least)
+    found = await ask(everybody, k, masks)
+    kept = [view.kept(whole, task.user, task.fits) for task, whole in zip(tasks, found, strict=True)]
+    short = [
+        at
+        for at, (task, few, whole) in enumerate(zip(tasks, kept, found, strict=True))
+        # Fewer than were asked for are all there are.
+        if masks[at] is None and len(few) < len(whole) == k and len(few) < max(_ENOUGH, task.query.limit)
+    ]
+    if short:
+        exact = await asyncio.to_thread(lambda: [view.mask(tasks[at].user, tasks[at].fits) for at in short])
+        for at, whole in zip(short, await ask(short, NUM_CANDIDATES, exact), strict=True):
+            kept[at] = view.kept(whole, tasks[at].user, tasks[at].fits)
+    return [candidates.head(NUM_CANDIDATES) for candidates in kept]

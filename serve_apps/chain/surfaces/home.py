@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from models.candidates import Candidates
 from models.features import UserBatch
+from models.index.packed_rows import PackedRows
 from models.recommender import Recommender
 from models.vocabulary import Rows
 from serve_apps.chain.answers import Answer, make_answer, recommended_items
@@ -19,6 +22,7 @@ from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.frame import Outcome
 from serve_apps.chain.messages import HomeQuery
 from serve_apps.chain.rungs import Cause, Rung
+from serve_apps.chain.stages.newcomers import brought_back, joined, new_candidates, standing_in
 from serve_apps.chain.stages.retrieve import allowed_candidates
 from serve_apps.chain.task import Task
 from serve_apps.chain.tools import Tools
@@ -76,20 +80,37 @@ class Home:
         barred = [recommender.rows(tools.exclusion.of(task.user)) for task in tasks]
         ask = partial(self._retrieve, version, batch, barred)
         view = tools.catalogue.view(recommender)
-        found = await tools.frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline)
+        found, new = await asyncio.gather(
+            tools.frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline),
+            tools.frame.run("newcomers", new_candidates(tools, recommender, tasks, batch), deadline),
+        )
         if found.result is None:
             return [tools.ladder.cached(task, _why(found)) for task in tasks]
-        ranked = await tools.frame.run("rank", tools.ranking.rank(version, batch, found.result), deadline)
-        if ranked.result is None:
+        whole = list(map(joined, found.result, new.result)) if new.result is not None else found.result
+        placed = view.newcomers.placed
+        stood_in = [standing_in(placed, candidates) for candidates in whole]
+        ranked = await tools.frame.run("rank", tools.ranking.rank(version, batch, stood_in), deadline)
+        orders = whole
+        if ranked.result is not None:
+            orders = list(map(brought_back, whole, stood_in, ranked.result))
+        else:
             for task in tasks:
                 task.rung = Rung.WITHOUT_RANKING
                 task.cause = Cause.RANKING_LATE if ranked.late else Cause.RANKING_FAILED
         with tools.frame.timed("select"):
-            chosen = zip(tasks, ranked.result or found.result, strict=True)
-            return [self._row(recommender, task, candidates) for task, candidates in chosen]
+            return [self._row(recommender, task, order) for task, order in zip(tasks, orders, strict=True)]
 
-    async def _retrieve(self, version: str, users: UserBatch, barred: Sequence[Rows], k: int) -> list[Candidates]:
-        return await self._tools.retrieval.retrieve(version, users, k, barred)
+    async def _retrieve(
+        self,
+        version: str,
+        users: UserBatch,
+        barred: Sequence[Rows],
+        at: Sequence[int],
+        k: int,
+        allowed: Sequence[PackedRows | None],
+    ) -> list[Candidates]:
+        some = users if len(at) == len(users) else users.take(np.asarray(at))
+        return await self._tools.retrieval.retrieve(version, some, k, [barred[n] for n in at], allowed)
 
     def _row(self, recommender: Recommender, task: _HomeTask, candidates: Candidates) -> Answer:
         ladder = self._tools.ladder
@@ -98,6 +119,7 @@ class Home:
         if task.rung is None:
             ladder.keep(task, recommender, candidates)
         view = self._tools.catalogue.view(recommender)
+        candidates = view.kept(candidates, task.user, task.fits)  # what has left while it was ranked
         items = recommended_items(recommender, view, task.user, candidates.head(task.query.limit))
         return make_answer(ladder.filled(items, recommender, task), task, recommender.version)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from models.candidates import Candidates
+from models.index.packed_rows import PackedRows
 from models.rank_fusion import reciprocal_rank_fusion
 from models.recommender import Recommender
 from serve_apps.chain.answers import Answer, Found, found_items, make_answer
@@ -60,8 +61,10 @@ class Similar:
                 answers.append(self._row(recommender, view, task, fused))
         return answers
 
-    async def _neighbours(self, version: str, ids: Sequence[str], k: int) -> list[Candidates]:
-        return await self._tools.retrieval.similar(version, ids, k)
+    async def _neighbours(
+        self, version: str, ids: Sequence[str], at: Sequence[int], k: int, allowed: Sequence[PackedRows | None]
+    ) -> list[Candidates]:
+        return await self._tools.retrieval.similar(version, [ids[n] for n in at], k, allowed)
 
     def _alike(self, recommender: Recommender, view: ItemView, ids: Sequence[str]) -> list[list[str]]:
         """Ids of items whose words are those of each item, best first, itself left out."""

@@ -13,6 +13,7 @@ import pytest
 from cluster.online.store import OnlineStore
 from models.candidates import Candidates
 from models.features import UserBatch
+from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
@@ -50,9 +51,11 @@ class TroubledRetrieval(Retrieval):
         super().__init__(registry)
         self._trouble = trouble
 
-    async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
+    async def retrieve(
+        self, version: str, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Sequence[PackedRows | None]
+    ) -> list[Candidates]:
         await self._trouble.strike()
-        return await super().retrieve(version, users, k, barred)
+        return await super().retrieve(version, users, k, barred, allowed)
 
 
 class TroubledRanking(Ranking):
