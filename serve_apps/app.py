@@ -37,6 +37,7 @@ from serve_apps.chain.router import Router
 from serve_apps.http.door_options import DoorOptions
 from serve_apps.http.gateway import create_api
 from serve_apps.live.bundles import SETTLE_S, LiveBundles
+from serve_apps.live.experiment import LiveExperiment
 from serve_apps.ray_measures import RayMeasures
 from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER, Tier
 from serve_apps.tiers.ranking import Ranking
@@ -67,11 +68,12 @@ def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
     settings = Settings(host=given.host)
     settings.check_listen()
     registry, store = given.registry or settings.registry_uri, given.store or settings.store_url
-    experiment = load_experiment(given.experiments or settings.experiments)
-    retrieval = _deploy(Retrieval, RETRIEVAL, given.stock).bind(registry, experiment.pinned)
-    ranking = _deploy(Ranking, RANKING, given.stock).bind(registry, experiment.pinned)
+    path = given.experiments or settings.experiments
+    experiment, path = load_experiment(path), path and path.absolute()
+    retrieval = _deploy(Retrieval, RETRIEVAL, given.stock).bind(registry, experiment.pinned, path)
+    ranking = _deploy(Ranking, RANKING, given.stock).bind(registry, experiment.pinned, path)
     router = _deploy(_RouterDeployment, ROUTER, given.stock).bind(
-        registry, store, experiment, given.exclude_seen, retrieval, ranking
+        registry, store, experiment, path, given.exclude_seen, retrieval, ranking
     )
     gateway = serve.ingress()(_GatewayDeployment)
     return _deploy(gateway, GATEWAY, given.stock).bind(router, store, DoorOptions.of(settings), given.stock)
@@ -150,15 +152,15 @@ class _RouterDeployment(Router):
         registry: str,
         store: str,
         experiment: Experiment,
+        experiments: Path | None,
         exclude_seen: bool,
         retrieval: DeploymentHandle,
         ranking: DeploymentHandle,
     ) -> None:
-        stages = _Stages(retrieval, ranking)
-        bundles = LiveBundles(registry, experiment.pinned, SETTLE_S)
-        super().__init__(
-            bundles, open_store(store), experiment, stages, stages, RayMeasures(), Exclusion(seen=exclude_seen)
-        )
+        stages, measures = _Stages(retrieval, ranking), RayMeasures()
+        bundles = LiveBundles(registry, experiment.pinned, SETTLE_S, measures)
+        live = LiveExperiment(experiment, bundles, experiments, SETTLE_S)
+        super().__init__(bundles, open_store(store), live, stages, stages, measures, Exclusion(seen=exclude_seen))
 
 
 class _Behind:

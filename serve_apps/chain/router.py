@@ -32,6 +32,7 @@ from serve_apps.chain.task import AnyTask, Task
 from serve_apps.chain.tools import Ranker, Retriever, Tools
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
+from serve_apps.live.experiment import LiveExperiment
 from serve_apps.live.trending import LiveTrending
 
 _SHARE_OF_STORE = 0.5
@@ -51,7 +52,7 @@ class Router:
         self,
         bundles: LiveBundles,
         store: OnlineStore,
-        experiment: Experiment,
+        experiment: LiveExperiment,
         retrieval: Retriever,
         ranking: Ranker,
         measures: Measures,
@@ -64,7 +65,7 @@ class Router:
         self._trending = LiveTrending(store)
         self._hydrate = Hydrate(store, bundles, catalogue)
         self._ladder = Ladder(bundles, catalogue, self._trending, exclusion)
-        self._recorder = Recorder(store, experiment)
+        self._recorder = Recorder(store)
         self._frame = Frame(measures)
         tools = Tools(bundles, catalogue, exclusion, retrieval, ranking, self._ladder, self._frame)
         self._surfaces: dict[str, Surface] = {
@@ -83,6 +84,7 @@ class Router:
         self._trending.close()
         self._hydrate.close()
         self._recorder.close()
+        self._experiment.close()
         self._catalogue.close()
 
     async def spare(self, country: str | None) -> bytes:
@@ -96,15 +98,16 @@ class Router:
         deadline = min((query.deadline for query in queries), key=lambda each: each.at)
         hydrated = await self._frame.run("hydrate", self._hydrate.users(queries), deadline, _SHARE_OF_STORE)
         users = hydrated.result or self._hydrate.strangers(queries)
+        experiment = self._experiment.current
         by_surface: dict[str, list[AnyTask]] = {}
         for at, (query, (user, refused)) in enumerate(zip(queries, users, strict=True)):
-            by_surface.setdefault(query.surface, []).append(Task(at, query, user, self._variant(query), refused))
+            by_surface.setdefault(query.surface, []).append(Task(at, query, user, _variant(experiment, query), refused))
         answers = await self._filter(by_surface, deadline)
         work = [self._surfaces[name].answer(tasks, hydrated.ok, deadline) for name, tasks in by_surface.items()]
         for tasks, done in zip(by_surface.values(), await asyncio.gather(*work), strict=True):
             answers.update(zip((task.at for task in tasks), done, strict=True))
         in_order = [answers[at] for at in range(len(queries))]
-        self._recorder.record(queries, in_order)
+        self._recorder.record(queries, in_order, experiment)
         self._frame.count([(query.surface, answer) for query, answer in zip(queries, in_order, strict=True)])
         return [answer.to_json() for answer in in_order]
 
@@ -125,12 +128,13 @@ class Router:
 
     def _fits(self, tasks: Sequence[AnyTask]) -> bool:
         for task in tasks:
-            pinned = self._bundles.held(task.variant.version or "")
-            task.fits = self._catalogue.fits(pinned or self._bundles.champion, task.query.filter)
+            recommender = self._bundles.held(self._bundles.answering(task.variant.version)) or self._bundles.champion
+            task.fits = self._catalogue.fits(recommender, task.query.filter)
         return True
 
-    def _variant(self, query: Query) -> Variant:
-        """Home rows are in the experiment; the other surfaces are the same for all and carry their name."""
-        if isinstance(query, HomeQuery):
-            return self._experiment.assign(query.user_id)
-        return Variant(query.surface, 1.0)
+
+def _variant(experiment: Experiment, query: Query) -> Variant:
+    """Home rows are in the experiment; the other surfaces are the same for all and carry their name."""
+    if isinstance(query, HomeQuery):
+        return experiment.assign(query.user_id)
+    return Variant(query.surface, 1.0)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from models.candidates import Candidates
 from models.features import UserBatch
 from models.vocabulary import Rows
 from serve_apps.live.bundles import LiveBundles
+from serve_apps.live.experiment import follow_pins
 
 
 class Ranking:
     """Arrays in, arrays out; `version` says whose ranker."""
 
-    def __init__(self, registry_uri: str, pinned: Sequence[str] = ()) -> None:
+    def __init__(self, registry_uri: str, pinned: Sequence[str] = (), experiments: Path | None = None) -> None:
+        """`experiments`: a file whose variants say, from now on, which versions are pinned."""
         self._bundles = LiveBundles(registry_uri, pinned)
+        self._file = follow_pins(experiments, self._bundles)
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
         """Each list best first by final score."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,17 @@ from models.index.arrays import Vectors
 from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
 from serve_apps.live.bundles import LiveBundles
+from serve_apps.live.experiment import follow_pins
 from serve_apps.tiers.unpacked import Unpacked
 
 
 class Retrieval:
     """Arrays in, arrays out; `version` says whose vectors."""
 
-    def __init__(self, registry_uri: str, pinned: Sequence[str] = ()) -> None:
+    def __init__(self, registry_uri: str, pinned: Sequence[str] = (), experiments: Path | None = None) -> None:
+        """`experiments`: a file whose variants say, from now on, which versions are pinned."""
         self._bundles = LiveBundles(registry_uri, pinned)
+        self._file = follow_pins(experiments, self._bundles)
         self._unpacked = Unpacked()
 
     async def retrieve(

@@ -15,6 +15,7 @@ from serve_apps.chain.router import Router
 from serve_apps.http.door_options import DoorOptions
 from serve_apps.http.gateway import create_api
 from serve_apps.live.bundles import LiveBundles
+from serve_apps.live.experiment import LiveExperiment
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 
@@ -37,7 +38,7 @@ def main() -> None:
     settings = Settings(port=args.port)
     store, bundles = open_store(settings.store_url), LiveBundles(args.registry)
     tiers = Retrieval(args.registry), Ranking(args.registry)
-    router = Router(bundles, store, CHAMPION_FOR_ALL, *tiers, _NoMeasures())
+    router = Router(bundles, store, LiveExperiment(CHAMPION_FOR_ALL, bundles), *tiers, _NoMeasures())
     app = create_api(Front(router, batched=not args.unbatched), store, DoorOptions.of(settings))
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn stops in order, then raises it again
     uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="error", access_log=False)

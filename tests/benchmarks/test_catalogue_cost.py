@@ -24,9 +24,11 @@ from serve_apps.chain.messages import HomeQuery
 from serve_apps.chain.router import Router
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
+from serve_apps.live.experiment import LiveExperiment
 from serve_apps.live.item_view import ItemView
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
+from tests.serve_apps.conftest import Counted
 from tests.serve_apps.sample_bundle import publish
 
 pytestmark = pytest.mark.slow
@@ -58,8 +60,9 @@ def withdraw(store: OnlineStore, item_ids: list[str]) -> None:
 
 def test_an_answer_beside_restricted_items(registry: Registry, store: OnlineStore) -> None:
     bundles = LiveBundles(registry.uri)
-    router = Router(bundles, store, CHAMPION_FOR_ALL, Retrieval(registry.uri), Ranking(registry.uri))
-    batches = [[HomeQuery(f"u{(BATCH * n + m) % NUM_USERS}", 20, "NO") for m in range(BATCH)] for n in range(ROUNDS)]
+    live = LiveExperiment(CHAMPION_FOR_ALL, bundles)
+    router = Router(bundles, store, live, Retrieval(registry.uri), Ranking(registry.uri), Counted())
+    batches = [[HomeQuery(f"u{(BATCH * n + m) % NUM_USERS}", 20, country="NO") for m in range(BATCH)] for n in range(ROUNDS)]
 
     async def answer_all() -> float:
         await router.recommend(batches[0])
@@ -73,6 +76,7 @@ def test_an_answer_beside_restricted_items(registry: Registry, store: OnlineStor
     none_ms = min(asyncio.run(answer_all()) for _ in range(3))
     withdraw(store, [f"i{n}" for n in range(0, NUM_ITEMS, 10)])
     tenth_ms = min(asyncio.run(answer_all()) for _ in range(3))
+    router.close()
     bundles.close()
     store.close()
     print(

@@ -23,7 +23,9 @@ from serve_apps.chain.front import Front
 from serve_apps.chain.router import Ranker, Retriever, Router
 from serve_apps.http.door_options import DoorOptions, admin_keys
 from serve_apps.http.gateway import create_api
+from serve_apps.live.bundle_facts import BundleFacts
 from serve_apps.live.bundles import LiveBundles
+from serve_apps.live.experiment import LiveExperiment
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.sample_bundle import publish
@@ -45,6 +47,7 @@ class Counted:
     def __init__(self) -> None:
         self.stages: list[tuple[str, str]] = []
         self.rungs: Counter[tuple[str, str, str]] = Counter()
+        self.bundles: dict[str, BundleFacts] = {}
 
     def stage(self, name: str, seconds: float, end: str) -> None:
         assert seconds >= 0
@@ -52,6 +55,12 @@ class Counted:
 
     def answers(self, surface: str, rung: str, cause: str, num: int) -> None:
         self.rungs[surface, rung, cause] += num
+
+    def bundle_loaded(self, facts: BundleFacts) -> None:
+        self.bundles[facts.version] = facts
+
+    def bundle_gone(self, version: str) -> None:
+        del self.bundles[version]
 
 
 class Http:
@@ -124,18 +133,19 @@ def serve(sample_registry: str, tmp_path: Path) -> Iterator[Serve]:
             retrieval: Retriever | None = None,
             ranking: Ranker | None = None,
             client: tuple[str, int] = ("127.0.0.1", 50_000),
+            experiments: Path | None = None,
         ) -> Server:
             store = open_store(store_url or f"sqlite:///{tmp_path / 'online.db'}")
             stack.callback(store.close)
-            bundles = LiveBundles(registry, experiment.pinned)
-            stack.callback(bundles.close)
             measures = Counted()
+            bundles = LiveBundles(registry, experiment.pinned, measures=measures)
+            stack.callback(bundles.close)
             router = Router(
                 bundles,
                 store,
-                experiment,
-                retrieval or Retrieval(registry, experiment.pinned),
-                ranking or Ranking(registry, experiment.pinned),
+                LiveExperiment(experiment, bundles, experiments),
+                retrieval or Retrieval(registry, experiment.pinned, experiments),
+                ranking or Ranking(registry, experiment.pinned, experiments),
                 measures,
                 Exclusion(seen=exclude_seen),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -42,7 +43,7 @@ def publish(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
         folder.mkdir()
-        _write(folder, num_items, num_users, seed, profiles)
+        record = _write(folder, num_items, num_users, seed, profiles)
         manifest = Manifest(
             version=version,
             created_at=datetime.now(UTC).isoformat(),
@@ -51,11 +52,12 @@ def publish(
             data={},
             feature_digest=SPEC.digest(),
             metrics={},
+            indexes={INDEX_FILE: record},
         )
         return registry.publish(folder, manifest)
 
 
-def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bool) -> None:
+def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bool) -> dict[str, Any]:
     torch.manual_seed(seed)
     describe_retriever(folder, "two_tower", SPEC)
     columns = {
@@ -83,6 +85,9 @@ def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bo
     if profiles:
         nn.init.ones_(net.user_tower.gates)
     save_net(folder, TWO_TOWER, two_tower, sizes, net.state_dict())
-    VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC))).save(folder / INDEX_FILE)
+    index = VectorIndex.build(TwoTowerEncoder.load(folder, SPEC).encode_items(items.features(SPEC)))
+    index.save(folder / INDEX_FILE)
     weights = Ranker(ranker_tables(sizes, ranker, "cpu"), ranker).state_dict()
     save_net(folder, RANKER, ranker, sizes, weights, weight=0.5)
+    assert index.record is not None
+    return index.record.to_json()

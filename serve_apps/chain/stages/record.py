@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -28,19 +28,19 @@ class Recorder:
     A thread of its own does it, so that slow writes never take the threads that reads need.
     """
 
-    def __init__(self, store: OnlineStore, experiment: Experiment) -> None:
+    def __init__(self, store: OnlineStore) -> None:
         self._store = store
-        self._shares = {variant.name: experiment.propensity(variant) for variant in experiment.variants}
         self._under_way: set[asyncio.Task[None]] = set()
         self._writer = ThreadPoolExecutor(1, "exposures")
 
-    def record(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
-        """Start recording; returns at once. Needs a running event loop."""
+    def record(self, queries: Sequence[Query], answers: Sequence[Answer], experiment: Experiment) -> None:
+        """Start recording; returns at once. Needs a running event loop. `experiment`: that was under way."""
         if len(self._under_way) >= _MAX_UNDER_WAY:
             _log.error("%d exposures were not recorded: the store is too slow", len(answers))
             return
         now = datetime.now(UTC)
-        exposures = [self._exposure(query, answer, now) for query, answer in zip(queries, answers, strict=True)]
+        shares = {variant.name: experiment.propensity(variant) for variant in experiment.variants}
+        exposures = [_exposure(query, answer, shares, now) for query, answer in zip(queries, answers, strict=True)]
         task = asyncio.create_task(self._append(exposures))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -49,23 +49,24 @@ class Recorder:
         """Let the thread go once it has written what it has."""
         self._writer.shutdown(wait=False)
 
-    def _exposure(self, query: Query, answer: Answer, now: datetime) -> Exposure:
-        home = isinstance(query, HomeQuery)
-        return Exposure(
-            recommendation_id=answer.recommendation_id,
-            user_id=query.user_id or "",
-            surface=query.surface,
-            variant=answer.variant,
-            model_version=answer.model_version,
-            fallback=answer.fallback,
-            item_ids=tuple(item["item_id"] for item in answer.items),
-            # Similar items are outside the experiment: everybody gets the same.
-            propensity=self._shares[answer.variant] if home else 1.0,
-            timestamp=now,
-        )
-
     async def _append(self, exposures: Sequence[Exposure]) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._store.append_exposures, exposures)
         except StoreError as error:
             _log.error("%d exposures were not recorded: %s", len(exposures), error)
+
+
+def _exposure(query: Query, answer: Answer, shares: Mapping[str, float], now: datetime) -> Exposure:
+    home = isinstance(query, HomeQuery)
+    return Exposure(
+        recommendation_id=answer.recommendation_id,
+        user_id=query.user_id or "",
+        surface=query.surface,
+        variant=answer.variant,
+        model_version=answer.model_version,
+        fallback=answer.fallback,
+        item_ids=tuple(item["item_id"] for item in answer.items),
+        # Similar items are outside the experiment: everybody gets the same.
+        propensity=shares[answer.variant] if home else 1.0,
+        timestamp=now,
+    )

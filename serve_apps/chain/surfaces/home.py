@@ -43,7 +43,7 @@ class Home:
         for task in tasks:
             at_once = self._at_once(task, hydrated)
             if at_once is None:
-                version = task.variant.version or self._tools.bundles.champion.version
+                version = self._tools.bundles.answering(task.variant.version)
                 by_version.setdefault(version, []).append(task)
             else:
                 answers[task.at] = at_once

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cluster.online.store import open_store
 from cluster.registry import Registry
-from models.errors import NotFoundError
-from serve_apps.live.bundles import POLL_S, LiveBundles
+from models.errors import BundleError, NotFoundError
+from models.manifest import MANIFEST
+from serve_apps.live.bundles import MAX_OTHERS, POLL_S, LiveBundles
+from serve_apps.live.catalogue import LiveCatalogue
+from tests.serve_apps.conftest import Counted
 from tests.serve_apps.sample_bundle import publish
 
 
@@ -43,6 +49,13 @@ def test_without_a_champion_it_says_what_to_do(tmp_path: Path) -> None:
         LiveBundles(str(tmp_path))
 
 
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20 * POLL_S
+    while not until() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert until()
+
+
 @pytest.mark.slow
 def test_promote_and_rollback_are_followed_and_the_one_before_stays(registry: Registry, bundles: LiveBundles) -> None:
     before = bundles.champion
@@ -56,10 +69,7 @@ def test_promote_and_rollback_are_followed_and_the_one_before_stays(registry: Re
 @pytest.mark.slow
 def test_a_damaged_bundle_is_refused_and_the_next_good_one_taken(registry: Registry, bundles: LiveBundles) -> None:
     registry.promote("v2")
-    weights = Path(registry.uri) / "bundles" / "v2" / "two_tower.safetensors"
-    data = bytearray(weights.read_bytes())
-    data[-1] ^= 1
-    weights.write_bytes(data)
+    _damage(registry, "v2")
     time.sleep(2.5 * POLL_S)
     assert bundles.champion.version == "v1"
     publish(registry, "v3", seed=3)
@@ -86,5 +96,87 @@ def test_pinned_versions_stay_loaded(registry: Registry) -> None:
     assert _becomes(bundles, "v3")
     assert asyncio.run(bundles.get("v2")) is pinned
     bundles.close()
-    with pytest.raises(NotFoundError, match="'v9'"):
-        LiveBundles(registry.uri, pinned=("v9",))
+
+
+def _damage(registry: Registry, version: str) -> None:
+    weights = Path(registry.uri) / "bundles" / version / "two_tower.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+
+
+def test_a_pinned_version_that_is_damaged_or_missing_is_refused_and_the_champion_answers_for_it(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(registry, "v3", seed=3)
+    _damage(registry, "v2")
+    bundles = LiveBundles(registry.uri, pinned=("v2", "v3", "v9"))
+    assert [bundles.answering(version) for version in (None, "v2", "v3", "v9")] == ["v1", "v1", "v3", "v1"]
+    assert "two_tower.safetensors was altered" in caplog.text
+    assert "no version 'v9'" in caplog.text
+    with pytest.raises(BundleError, match="refused a moment ago"):
+        asyncio.run(bundles.get("v2"))
+    bundles.close()
+
+
+@pytest.mark.slow
+def test_what_is_neither_champion_nor_pinned_goes_when_it_is_idle(registry: Registry) -> None:
+    publish(registry, "v3", seed=3)
+    measures = Counted()
+    bundles = LiveBundles(registry.uri, pinned=("v2",), measures=measures, idle_s=0.5)
+    asyncio.run(bundles.get("v3"))
+    assert set(measures.bundles) == {"v1", "v2", "v3"}
+    _wait(lambda: bundles.held("v3") is None)
+    assert set(measures.bundles) == {"v1", "v2"}
+    assert asyncio.run(bundles.get("v3")).version == "v3"  # and comes back when it is asked for
+    bundles.pin(["v3"])
+    _wait(lambda: bundles.held("v2") is None)
+    assert bundles.held("v3") is not None
+    bundles.close()
+
+
+@pytest.mark.slow
+def test_no_more_than_a_few_others_are_held(registry: Registry) -> None:
+    others = [f"v{n}" for n in range(3, 7)]
+    for n, version in enumerate(others):
+        publish(registry, version, seed=3 + n)
+    bundles = LiveBundles(registry.uri)
+    for version in others:
+        asyncio.run(bundles.get(version))
+    _wait(lambda: len(bundles.loaded) == 1 + MAX_OTHERS)
+    assert {bundle.version for bundle in bundles.loaded} == {"v1", *others[-MAX_OTHERS:]}
+    bundles.close()
+
+
+def _mapped(registry: Registry, version: str) -> bool:
+    return f"{registry.uri}/bundles/{version}/index.faiss" in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.slow
+def test_a_bundle_that_was_replaced_frees_its_memory_and_its_files(registry: Registry, tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'online.db'}")
+    catalogue, bundles = LiveCatalogue(store.catalogue), LiveBundles(registry.uri, idle_s=0.0)
+    bundles.before_each(catalogue.prepare)
+    before = weakref.ref(bundles.champion)
+    seen = [weakref.ref(catalogue.view(bundles.champion)), weakref.ref(catalogue.texts(bundles.champion))]
+    assert _mapped(registry, "v1")
+    registry.promote("v2")
+    _wait(lambda: bundles.held("v1") is None)
+    _wait(lambda: gc.collect() >= 0 and before() is None)
+    assert [ref() for ref in seen] == [None, None]
+    assert not _mapped(registry, "v1")
+    assert _mapped(registry, "v2")
+    bundles.close()
+    catalogue.close()
+    store.close()
+
+
+def test_what_a_manifest_says_is_measured_when_a_bundle_is_loaded(registry: Registry) -> None:
+    measures = Counted()
+    bundles = LiveBundles(registry.uri, measures=measures)
+    facts = measures.bundles["v1"]
+    files = Path(registry.uri) / "bundles" / "v1"
+    assert facts.recalls == {"index.faiss": 1.0}
+    assert facts.num_bytes == sum(path.stat().st_size for path in files.iterdir() if path.name != MANIFEST)
+    assert abs(time.time() - facts.created_s) < 600
+    bundles.close()
