@@ -25,9 +25,7 @@ class RayMeasures:
         self._created = Gauge(
             "shoal_bundle_created_s", "When the bundle was made, seconds since 1970.", tag_keys=("version",)
         )
-        self._recall = Gauge(
-            "shoal_index_recall_at_100", "As the build measured it.", tag_keys=("version", "index")
-        )
+        self._recall = Gauge("shoal_index_recall_at_100", "As the build measured it.", tag_keys=("version", "index"))
 
     def bundle_loaded(self, facts: BundleFacts) -> None:
         """A bundle was taken into memory."""

@@ -1,4 +1,4 @@
-"""The bundles of a replica: the champion, followed in the background, those that variants pin, and a few beside them."""
+"""The bundles of a replica: the champion, followed in the background, those that variants pin, a few beside them."""
 
 from __future__ import annotations
 

@@ -82,9 +82,9 @@ class ItemView:
         return ItemColumns(self._items.table(), self._bundle)
 
     def allows(self, rows: Rows, user: UserState, fits: Fits | None = None) -> NDArray[np.bool_]:
-        """For each item row, a newcomer's too, whether the user may see it now and it passes the filter, if there is one.
+        """For each item row, whether the user may see it now and it passes the filter, if there is one.
 
-        Who is nowhere sees what is everywhere.
+        Who is nowhere sees what is everywhere. The rows of newcomers are among those it can tell of.
         """
         new = rows >= len(self._items)
         if new.any():

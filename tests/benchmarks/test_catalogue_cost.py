@@ -62,7 +62,9 @@ def test_an_answer_beside_restricted_items(registry: Registry, store: OnlineStor
     bundles = LiveBundles(registry.uri)
     live = LiveExperiment(CHAMPION_FOR_ALL, bundles)
     router = Router(bundles, store, live, Retrieval(registry.uri), Ranking(registry.uri), Counted())
-    batches = [[HomeQuery(f"u{(BATCH * n + m) % NUM_USERS}", 20, country="NO") for m in range(BATCH)] for n in range(ROUNDS)]
+    batches = [
+        [HomeQuery(f"u{(BATCH * n + m) % NUM_USERS}", 20, country="NO") for m in range(BATCH)] for n in range(ROUNDS)
+    ]
 
     async def answer_all() -> float:
         await router.recommend(batches[0])

@@ -114,9 +114,7 @@ def test_one_that_changed_stands_elsewhere(tasteful: Server) -> None:
 
 def test_many_that_are_alike_leave_room_for_others(tasteful: Server) -> None:
     fan(tasteful, "ann", "jazz")
-    body = [
-        {"item_id": f"new-{n}", "title": "Another jazz record", "categories": ["jazz"]} for n in range(3 * NUM_NEW)
-    ]
+    body = [{"item_id": f"new-{n}", "title": "Another jazz record", "categories": ["jazz"]} for n in range(3 * NUM_NEW)]
     tasteful.http.post("/api/items", json={"items": body}).raise_for_status()
     assert found_within(tasteful, "ann", "new-0", limit=200) is not None
     time.sleep(1.0)

@@ -50,9 +50,7 @@ def test_a_change_acts_within_ten_seconds_and_its_bundle_is_loaded_before(
 
 
 @pytest.mark.slow
-def test_what_is_new_is_loaded_before_it_is_current_and_what_is_old_is_let_go(
-    sample_registry: str, path: Path
-) -> None:
+def test_what_is_new_is_loaded_before_it_is_current_and_what_is_old_is_let_go(sample_registry: str, path: Path) -> None:
     bundles = LiveBundles(sample_registry, idle_s=0.0)
     live = LiveExperiment(load_experiment(path), bundles, path)
     _write(path, PINNED.format(name="second", version="v2"))
