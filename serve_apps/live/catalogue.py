@@ -20,6 +20,7 @@ from serve_apps.live.placing import Placing
 _log = logging.getLogger(__name__)
 _PAGE = 10_000
 LOOK_S = 1.0
+_PATIENCE_S = 5.0
 _PLACES_AT_ONCE = 256
 """About a quarter of a second; what comes meanwhile is next."""
 
@@ -60,7 +61,7 @@ class LiveCatalogue:
         """Stop following, and let go of every view and index, and of the threads that an index has."""
         self._stopped = True
         self._woken.set()
-        self._follower.join()
+        self._follower.join(_PATIENCE_S)
         self._views.clear()
         self._texts.clear()
 

@@ -26,8 +26,6 @@ from serve_apps.live.restrictions import Restrictions
 
 _NEVER = np.iinfo(np.int64).max
 _EVERYWHERE = 0
-MOST = 0.5
-"""Where so many may be seen, asking for some more candidates costs less than a mask, in bytes and in time."""
 MAX_CHANGED = 10_000
 """Texts that wait to be taken into the text index; past so many it is made anew, which takes about as long."""
 MAX_TITLES = 100_000
@@ -124,21 +122,16 @@ class ItemView:
         """Those of the item rows that the user may see and that pass, in their order."""
         return rows if self._all_may_be_seen(rows, fits) else rows[self.allows(rows, user, fits)]
 
-    def restriction(self, user: UserState, fits: Fits | None = None) -> tuple[PackedRows | None, float]:
-        """The bundle's rows that the user may see now and that pass the filter, None where they are most of them; and
-        their share, or less.
+    def share(self, fits: Fits | None = None) -> float:
+        """Of the bundle's items at least so many may be seen by anybody and pass the filter; may be below 0."""
+        share = 1.0 if fits is None else fits.share
+        return share - self._num_restricted / max(len(self._items), 1)
+
+    def mask(self, user: UserState, fits: Fits | None = None) -> PackedRows:
+        """The bundle's rows that the user may see now and that pass the filter.
 
         One object for all who may see the same. Blocks while it is made: 10 ms for a million items.
         """
-        share = 1.0 if fits is None else fits.share
-        share -= self._num_restricted / max(len(self._items), 1)
-        if share >= MOST:
-            return None, share
-        rows = self.mask(user, fits)
-        return (rows if rows.share < MOST else None), rows.share
-
-    def mask(self, user: UserState, fits: Fits | None = None) -> PackedRows:
-        """The same, however many they are."""
         shut_out = tuple(n for n, some in enumerate(self._countries) if n != _EVERYWHERE and user.country not in some)
         key = (shut_out, repr(fits.expression) if fits is not None else None)
         return self._restrictions.rows(key, self.version, user.now_us, partial(self._mask, user, fits))

@@ -12,6 +12,7 @@ from models.features import UserBatch
 from models.recommender import NUM_CANDIDATES, Recommender
 from serve_apps.chain.task import AnyTask
 from serve_apps.chain.tools import Tools
+from serve_apps.live.item_view import ItemView
 from serve_apps.live.placed import Placed
 
 NUM_NEW = 20
@@ -43,9 +44,12 @@ async def new_candidates(
 
 
 async def _scores(tools: Tools, version: str, batch: UserBatch, placed: Placed) -> NDArray[np.float32]:
-    """[batch, num_placed]; -inf for who has no vector."""
+    """[batch, num_placed]; -inf where nothing speaks for or against: no vector, or nothing of what it is like."""
     if placed.vectors is None:
-        return placed.means(await tools.retrieval.scores(version, batch, placed.near))
+        near = await tools.retrieval.scores(version, batch, placed.near)
+        scores = placed.means(near)
+        scores[placed.means(np.abs(near)) == 0] = -np.inf
+        return scores
     vectors = await tools.retrieval.user_vectors(version, batch)
     scores = vectors @ placed.vectors.T
     scores[~vectors.any(axis=1)] = -np.inf
@@ -61,9 +65,9 @@ def joined(candidates: Candidates, new: Candidates) -> Candidates:
     return both.reordered(both.scores).head(NUM_CANDIDATES)
 
 
-def standing_in(placed: Placed, candidates: Candidates) -> Candidates:
+def standing_in(view: ItemView, candidates: Candidates) -> Candidates:
     """The same for a ranker that knows the bundle's rows alone: a newcomer is judged as what it is most like."""
-    return Candidates(placed.stand_ins(candidates.item_rows), candidates.scores)
+    return Candidates(view.stand_ins(candidates.item_rows), candidates.scores)
 
 
 def brought_back(candidates: Candidates, stood_in: Candidates, ranked: Candidates) -> Candidates:
@@ -73,10 +77,9 @@ def brought_back(candidates: Candidates, stood_in: Candidates, ranked: Candidate
     """
     if stood_in.item_rows is candidates.item_rows:
         return ranked
-    before = stood_in.reordered(stood_in.scores)
     order = np.argsort(-stood_in.scores, kind="stable")
     behind: dict[int, list[int]] = {}
-    for row, own in zip(before.item_rows.tolist(), candidates.item_rows[order].tolist(), strict=True):
+    for row, own in zip(stood_in.item_rows[order].tolist(), candidates.item_rows[order].tolist(), strict=True):
         behind.setdefault(row, []).append(own)
     rows = [behind[row].pop(0) for row in ranked.item_rows.tolist()]
     return Candidates(np.asarray(rows, np.int64), ranked.scores)

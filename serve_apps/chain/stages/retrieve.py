@@ -17,6 +17,8 @@ from models.recommender import NUM_CANDIDATES
 from serve_apps.chain.task import AnyTask
 from serve_apps.live.item_view import ItemView
 
+_MOST = 0.5
+"""Where so many may be seen, asking for some more candidates costs less than a mask, in bytes and in time."""
 _ENOUGH = NUM_CANDIDATES // 2
 """Candidates that a user has to be left with once those they may not see are out."""
 _WIDER = 1.25
@@ -31,20 +33,30 @@ async def allowed_candidates(view: ItemView, tasks: Sequence[AnyTask], ask: Ask)
     everybody = list(range(len(tasks)))
     if not view.restricts and all(task.fits is None for task in tasks):
         return await ask(everybody, NUM_CANDIDATES, [None] * len(tasks))
-    made = await asyncio.to_thread(lambda: [view.restriction(task.user, task.fits) for task in tasks])
-    masks = [mask for mask, _ in made]
-    least = min((share for mask, share in made if mask is None), default=None)
+    shares = [view.share(task.fits) for task in tasks]
+    masks: list[PackedRows | None] = [None] * len(tasks)
+    few = [at for at, share in enumerate(shares) if share < _MOST]
+    for at, mask in zip(few, await _masks(view, tasks, few), strict=True):
+        masks[at], shares[at] = (mask if mask.share < _MOST else None), mask.share
+    least = min((share for share, mask in zip(shares, masks, strict=True) if mask is None), default=None)
     k = NUM_CANDIDATES if least is None else math.ceil(_WIDER * NUM_CANDIDATES / least)
     found = await ask(everybody, k, masks)
     kept = [view.kept(whole, task.user, task.fits) for task, whole in zip(tasks, found, strict=True)]
     short = [
         at
-        for at, (task, few, whole) in enumerate(zip(tasks, kept, found, strict=True))
+        for at, (task, some, whole) in enumerate(zip(tasks, kept, found, strict=True))
         # Fewer than were asked for are all there are.
-        if masks[at] is None and len(few) < len(whole) == k and len(few) < max(_ENOUGH, task.query.limit)
+        if masks[at] is None and len(some) < len(whole) == k and len(some) < max(_ENOUGH, task.query.limit)
     ]
     if short:
-        exact = await asyncio.to_thread(lambda: [view.mask(tasks[at].user, tasks[at].fits) for at in short])
-        for at, whole in zip(short, await ask(short, NUM_CANDIDATES, exact), strict=True):
+        exact = await ask(short, NUM_CANDIDATES, await _masks(view, tasks, short))
+        for at, whole in zip(short, exact, strict=True):
             kept[at] = view.kept(whole, tasks[at].user, tasks[at].fits)
     return [candidates.head(NUM_CANDIDATES) for candidates in kept]
+
+
+async def _masks(view: ItemView, tasks: Sequence[AnyTask], at: Sequence[int]) -> list[PackedRows]:
+    """Of the tasks at these places; in a thread, since one that is not held takes milliseconds."""
+    if not at:
+        return []
+    return await asyncio.to_thread(lambda: [view.mask(tasks[place].user, tasks[place].fits) for place in at])

@@ -80,15 +80,16 @@ class Home:
         barred = [recommender.rows(tools.exclusion.of(task.user)) for task in tasks]
         ask = partial(self._retrieve, version, batch, barred)
         view = tools.catalogue.view(recommender)
-        found, new = await asyncio.gather(
-            tools.frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline),
-            tools.frame.run("newcomers", new_candidates(tools, recommender, tasks, batch), deadline),
-        )
+        work = [tools.frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline)]
+        if len(view.newcomers.placed):
+            work.append(tools.frame.run("newcomers", new_candidates(tools, recommender, tasks, batch), deadline))
+        found, *new = await asyncio.gather(*work)
         if found.result is None:
             return [tools.ladder.cached(task, _why(found)) for task in tasks]
-        whole = list(map(joined, found.result, new.result)) if new.result is not None else found.result
-        placed = view.newcomers.placed
-        stood_in = [standing_in(placed, candidates) for candidates in whole]
+        whole = found.result
+        if new and new[0].result is not None:
+            whole = list(map(joined, whole, new[0].result))
+        stood_in = [standing_in(view, candidates) for candidates in whole]
         ranked = await tools.frame.run("rank", tools.ranking.rank(version, batch, stood_in), deadline)
         orders = whole
         if ranked.result is not None:

@@ -14,7 +14,8 @@ from serve_apps.chain.stages.newcomers import NUM_NEW, brought_back, joined
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.tasteful_bundle import TASTES, Family, item, publish_tasteful
 
-WITHIN_S = 5.0
+PATIENCE_S = 60.0
+"""Of a loaded machine; on a quiet one the first answer or two."""
 
 
 @pytest.fixture(params=["als", "item_knn"])
@@ -39,7 +40,7 @@ def fan(server: Server, user_id: str, taste: str) -> None:
 
 def found_within(server: Server, user_id: str, item_id: str, **query: Any) -> dict[str, Any] | None:
     """The first answer that holds the item, if there is one in time."""
-    deadline = time.monotonic() + WITHIN_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         answer = server.home(user_id, **query)
         if item_id in ids(answer):
@@ -73,16 +74,9 @@ def test_it_is_among_what_is_like_it_and_not_among_other_tastes(tasteful: Server
     before = ids(answer)[: ids(answer).index("new")]
     assert all(other.startswith("jazz") for other in before)
     fan(tasteful, "bob", "opera")
-    first = ids(tasteful.home("bob"))[:9]
-    assert all(each.startswith("opera") for each in first)
-
-
-def test_it_needs_nobody_to_ask_meanwhile(tasteful: Server) -> None:
-    fan(tasteful, "ann", "folk")
-    tasteful.home("ann")
-    put(tasteful, "new", "folk")
-    time.sleep(WITHIN_S / 2)
-    assert "new" in ids(tasteful.home("ann"))
+    other = ids(tasteful.home("bob", limit=10))
+    assert all(each.startswith("opera") for each in other[:9])
+    assert "new" not in other
 
 
 def test_country_filter_and_history_hold_for_newcomers(tasteful: Server) -> None:
@@ -104,8 +98,9 @@ def test_country_filter_and_history_hold_for_newcomers(tasteful: Server) -> None
 
 def test_one_that_changed_stands_elsewhere(tasteful: Server) -> None:
     fan(tasteful, "ann", "jazz")
+    fan(tasteful, "bob", "techno")
     put(tasteful, "new", "techno")
-    time.sleep(WITHIN_S / 4)
+    assert found_within(tasteful, "bob", "new") is not None
     put(tasteful, "new", "jazz")
     answer = found_within(tasteful, "ann", "new")
     assert answer is not None
@@ -117,7 +112,6 @@ def test_many_that_are_alike_leave_room_for_others(tasteful: Server) -> None:
     body = [{"item_id": f"new-{n}", "title": "Another jazz record", "categories": ["jazz"]} for n in range(3 * NUM_NEW)]
     tasteful.http.post("/api/items", json={"items": body}).raise_for_status()
     assert found_within(tasteful, "ann", "new-0", limit=200) is not None
-    time.sleep(1.0)
     row = ids(tasteful.home("ann", limit=200))
     assert sum(each.startswith("new-") for each in row) == NUM_NEW
     assert sum(each.startswith("jazz-") for each in row) == 9

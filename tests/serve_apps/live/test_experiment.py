@@ -9,9 +9,11 @@ import pytest
 
 from models.experiments import load_experiment
 from serve_apps.live.bundles import LiveBundles
-from serve_apps.live.experiment import LiveExperiment, follow_pins
+from serve_apps.live.experiment import LOOK_S, LiveExperiment, follow_pins
 from tests.serve_apps.conftest import Serve
 
+PATIENCE_S = 60.0
+"""Of a loaded machine; on a quiet one a second or two."""
 ONE = 'salt = "s"\n[[variants]]\nname = "{name}"\nweight = 1\n'
 PINNED = ONE + 'version = "{version}"\n'
 
@@ -30,19 +32,22 @@ def _write(path: Path, text: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_change_acts_within_ten_seconds_and_its_bundle_is_loaded_before(
+def test_a_change_acts_without_a_restart_and_its_bundle_is_loaded_before(
     serve: Serve, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(experiment=load_experiment(path), experiments=path)
     answer = server.home("u1")
     assert (answer["variant"], answer["model_version"]) == ("first", "v1")
     _write(path, "salt = ")
-    time.sleep(2.5)
+    deadline = time.monotonic() + PATIENCE_S
+    while caplog.text.count("is not TOML") < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5 * LOOK_S)
     assert caplog.text.count("is not TOML") == 3  # the router and two tiers, each once
     assert server.home("u1")["variant"] == "first"
     _write(path, PINNED.format(name="second", version="v2"))
-    deadline = time.monotonic() + 10
-    while server.home("u1")["variant"] == "first" and time.monotonic() < deadline:
+    deadline = time.monotonic() + PATIENCE_S
+    while server.home("u1")["variant"] != "second" and time.monotonic() < deadline:
         time.sleep(0.05)
     answer = server.home("u1")
     assert (answer["variant"], answer["model_version"], answer["fallback"]) == ("second", "v2", None)
@@ -54,7 +59,7 @@ def test_what_is_new_is_loaded_before_it_is_current_and_what_is_old_is_let_go(sa
     bundles = LiveBundles(sample_registry, idle_s=0.0)
     live = LiveExperiment(load_experiment(path), bundles, path)
     _write(path, PINNED.format(name="second", version="v2"))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while live.current.variants[0].name == "first" and time.monotonic() < deadline:
         time.sleep(0.001)
     assert live.current.pinned == ("v2",)
@@ -62,7 +67,7 @@ def test_what_is_new_is_loaded_before_it_is_current_and_what_is_old_is_let_go(sa
     time.sleep(2.5)
     assert bundles.held("v2") is not None  # pinned, however idle
     _write(path, ONE.format(name="third"))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while bundles.held("v2") is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     assert bundles.held("v2") is None
