@@ -86,7 +86,9 @@ class Newcomers:
     def allows(self, row: int, user: UserState, fits: Fits | None) -> bool:
         """Whether the user may see it now and it passes the filter, if there is one."""
         item_id = self._ids.get(row)
-        return item_id is not None and self.allows_id(item_id, user, fits)
+        if item_id is None or self._rows.get(item_id) != row:
+            return False
+        return self.allows_id(item_id, user, fits)
 
     def allows_id(self, item_id: str, user: UserState, fits: Fits | None) -> bool:
         """The same by its id."""
