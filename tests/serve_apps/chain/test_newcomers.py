@@ -118,6 +118,7 @@ def test_many_that_are_alike_leave_room_for_others(tasteful: Server) -> None:
 
 
 def test_it_goes_through_a_ranker_as_what_it_is_like(server: Server) -> None:
+    server.send("u1", "i9", "like")  # without a history the sample's users are nowhere
     best = server.home("u1")["items"][0]
     put(server, "new", "", title=best["metadata"]["title"], categories=best["metadata"]["categories"])
     answer = found_within(server, "u1", "new", limit=200)

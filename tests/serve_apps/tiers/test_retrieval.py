@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from cluster.registry import Registry
+from models.events import EventType
 from models.features import UserBatch
 from models.index.packed_rows import PackedRows
 from models.recommender import Recommender
-from models.user_state import UserState
+from models.user_state import HistoryEvent, UserState
 from models.vocabulary import Rows
 from serve_apps.tiers.retrieval import Retrieval
 from serve_apps.tiers.unpacked import Unpacked
@@ -33,7 +34,8 @@ def retrieval(sample_registry: str) -> Retrieval:
 
 def batch(recommender: Recommender, num_users: int) -> UserBatch:
     now = datetime(2026, 1, 31, tzinfo=UTC)
-    return recommender.batch([UserState(f"u{n}", now) for n in range(num_users)])
+    histories = [(HistoryEvent(f"i{7 * n}", EventType.CLICK, 1),) for n in range(num_users)]
+    return recommender.batch([UserState(f"u{n}", now, history) for n, history in enumerate(histories)])
 
 
 def packed(*rows: int) -> PackedRows:
