@@ -23,6 +23,7 @@ from serve_apps.http.api import (
 )
 from serve_apps.http.catalogue_routes import catalogue_routes
 from serve_apps.http.door import Door
+from serve_apps.http.document import document_keys
 from serve_apps.http.door_options import DoorOptions
 from serve_apps.http.errors import ERRORS, HttpError, install_error_handlers
 from serve_apps.http.privacy_routes import privacy_routes
@@ -52,6 +53,7 @@ def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
     )  # before the catalogue: `{id:path}` of a user would take `/data` for its own
     app.include_router(catalogue_routes(store.catalogue))
     app.include_router(_health_routes(chain, store))
+    document_keys(app)
     return app
 
 

@@ -1,0 +1,76 @@
+"""The graph without Ray: the same stage classes in this process, over a real registry and a real store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from cluster.online.store import OnlineStore, open_store
+from models.experiments import CHAMPION_FOR_ALL, Experiment
+from serve_apps.chain.exclusion import Exclusion
+from serve_apps.chain.front import Front
+from serve_apps.chain.router import Ranker, Retriever, Router
+from serve_apps.http.door_options import DoorOptions
+from serve_apps.http.gateway import create_api
+from serve_apps.live.bundles import LiveBundles
+from serve_apps.tiers.ranking import Ranking
+from serve_apps.tiers.retrieval import Retrieval
+
+
+class Counted:
+    """`Measures` in memory."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, str]] = []
+        self.rungs: Counter[tuple[str, str, str]] = Counter()
+
+    def stage(self, name: str, seconds: float, end: str) -> None:
+        assert seconds >= 0
+        self.stages.append((name, end))
+
+    def answers(self, surface: str, rung: str, cause: str, num: int) -> None:
+        self.rungs[surface, rung, cause] += num
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The application and what stands behind it."""
+
+    app: FastAPI
+    store: OnlineStore
+    router: Router
+    measures: Counted
+
+
+@contextmanager
+def built(
+    registry: str,
+    store_url: str,
+    door: DoorOptions,
+    experiment: Experiment = CHAMPION_FOR_ALL,
+    exclude_seen: bool = True,
+    retrieval: Retriever | None = None,
+    ranking: Ranker | None = None,
+) -> Iterator[Graph]:
+    """The graph for the length of the block; tiers that are not given are the real ones over the registry."""
+    with ExitStack() as stack:
+        store = open_store(store_url)
+        stack.callback(store.close)
+        bundles = LiveBundles(registry, experiment.pinned)
+        stack.callback(bundles.close)
+        measures = Counted()
+        router = Router(
+            bundles,
+            store,
+            experiment,
+            retrieval or Retrieval(registry, experiment.pinned),
+            ranking or Ranking(registry, experiment.pinned),
+            measures,
+            Exclusion(seen=exclude_seen),
+        )
+        stack.callback(router.close)
+        yield Graph(create_api(Front(router), store, door), store, router, measures)
