@@ -175,9 +175,7 @@ class WriteParams(BaseModel):
     validate_only: bool = Field(False, description="Give the verdicts and write nothing.")
 
 
-Moment = Annotated[
-    datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})
-]
+Moment = Annotated[datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
 
 
 class InteractionBody(BaseModel):
@@ -189,7 +187,8 @@ class InteractionBody(BaseModel):
     item_id: Id
     event_type: EventType
     timestamp: Moment | None = Field(
-        None, description="With its zone, or since 1970: seconds, and above 2e10 milliseconds. Near now (docs/security.md)."
+        None,
+        description="With its zone, or since 1970: seconds, and above 2e10 milliseconds. Near now (docs/security.md).",
     )
     interaction_id: Id | None = None
     rating: float | None = None

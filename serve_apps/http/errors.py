@@ -86,7 +86,9 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     elif error.status_code == 405:
         # Each method is a route of its own, and the one that matched first knows of no other.
         headers["Allow"] = ", ".join(sorted(map(str.upper, _operations(request)))) or headers.get("Allow", "GET")
-        message = f"{path[:_SEEN_CHARS]} does not take {method[:_SEEN_CHARS]}, but {headers['Allow']}. See /openapi.json."
+        message = (
+            f"{path[:_SEEN_CHARS]} does not take {method[:_SEEN_CHARS]}, but {headers['Allow']}. See /openapi.json."
+        )
     else:
         message = str(error.detail)
     return error_response(error.status_code, f"http_{error.status_code}", message, headers=headers)

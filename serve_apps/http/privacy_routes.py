@@ -47,12 +47,12 @@ def privacy_routes(store: OnlineStore, settings: Settings | None = None) -> APIR
         """Everything that is held of the user: a zip of JSON Lines with a README. Minutes on a large lake."""
         return await asyncio.to_thread(_held, id_, store, settings or Settings())
 
-    @routes.api_route(
-        "/api/users/{id:path}/data", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
+    @routes.api_route("/api/users/{id:path}/data", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def not_taken(request: Request) -> None:
         """Without it, `DELETE …/u1/data` would forget a user `u1/data`, and who meant `u1` would think it done."""
-        message = f"{request.url.path[:60]} does not take {request.method}, but GET. To forget a user: DELETE /api/users/ID."
+        message = (
+            f"{request.url.path[:60]} does not take {request.method}, but GET. To forget a user: DELETE /api/users/ID."
+        )
         raise HttpError(405, "http_405", message, {"Allow": "GET"})
 
     @routes.delete("/api/users/{id:path}", response_model=ErasureResponse, status_code=202)
