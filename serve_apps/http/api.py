@@ -45,7 +45,7 @@ Id = Annotated[
     Field(min_length=1, max_length=MAX_ID_BYTES, description="Any UTF-8 text of 1 to 128 bytes."),
     AfterValidator(_check_bytes),
 ]
-Filter = Annotated[
+FilterText = Annotated[
     str,
     AfterValidator(_check_filter),
     WithJsonSchema({"type": "string", "format": "filter", "minLength": 1, "maxLength": MAX_CHARS}),
@@ -70,7 +70,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     country: Id | None = None
-    filter: Filter | None = Field(
+    filter: FilterText | None = Field(
         None, description='Only what passes is in the row: genres ANY ("Drama") AND year >= 2000 (docs/filters.md).'
     )
     timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
@@ -188,7 +188,7 @@ class InteractionBody(BaseModel):
     event_type: EventType
     timestamp: Moment | None = Field(
         None,
-        description="With its zone, or since 1970: seconds, and above 2e10 milliseconds. Near now (docs/security.md).",
+        description="With its zone, or seconds since 1970, or above 2e10 milliseconds; near now.",
     )
     interaction_id: Id | None = None
     rating: float | None = None

@@ -20,7 +20,7 @@ _RETRY_AFTER_S = "1"
 _SEEN_CHARS = 60
 _MAX_DETAILS = 20
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (400, 401, 403, 404, 405, 413, 415, 422, 429, 503)
+    status: {"model": ErrorResponse} for status in (400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431, 503)
 }
 """The errors of every route, for the OpenAPI document."""
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-
 import schemathesis
 from hypothesis import strategies as st
 
 _comparisons = st.one_of(
     st.builds("metadata.year {} {}".format, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), st.integers(-9, 9999)),
-    st.builds(
-        '{} ANY ("{}")'.format, st.sampled_from(["categories", "tags"]), st.sampled_from(["c1", "c2", "ø", "x y"])
-    ),
+    st.builds('{} ANY ("{}")'.format, st.sampled_from(["categories", "tags"]), st.sampled_from(["c1", "ø", "x y"])),
     st.builds("EXISTS {}".format, st.sampled_from(["title", "categories", "metadata.anything"])),
 )
 filters = st.recursive(
