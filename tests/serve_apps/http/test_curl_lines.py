@@ -1,6 +1,7 @@
-"""Every curl line of the pages does what it says, as it is printed: the real program, against a server that listens.
+"""Every curl line of the pages does what it says, run as it is printed by the real program against a real server.
 
-The lines of a page run in order against one server that holds what `make demo` leaves: users `u0000 …`, items `i0000 …`.
+The lines of a page run in order against one server that holds what `make demo` leaves: users `u0000 …`, items
+`i0000 …`.
 """
 
 from __future__ import annotations
