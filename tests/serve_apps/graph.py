@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from fastapi import FastAPI
 
@@ -46,6 +47,11 @@ class Graph:
     measures: Counted
 
 
+# A tier loads its bundle and follows the registry for as long as its process lives, so tests share them.
+_retrieval = cache(Retrieval)
+_ranking = cache(Ranking)
+
+
 @contextmanager
 def built(
     registry: str,
@@ -56,7 +62,7 @@ def built(
     retrieval: Retriever | None = None,
     ranking: Ranker | None = None,
 ) -> Iterator[Graph]:
-    """The graph for the length of the block; tiers that are not given are the real ones over the registry."""
+    """The graph for the length of the block; tiers that are not given are the real ones."""
     with ExitStack() as stack:
         store = open_store(store_url)
         stack.callback(store.close)
@@ -67,8 +73,8 @@ def built(
             bundles,
             store,
             experiment,
-            retrieval or Retrieval(registry, experiment.pinned),
-            ranking or Ranking(registry, experiment.pinned),
+            retrieval or _retrieval(registry, experiment.pinned),
+            ranking or _ranking(registry, experiment.pinned),
             measures,
             Exclusion(seen=exclude_seen),
         )
