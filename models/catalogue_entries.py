@@ -36,7 +36,7 @@ _SEEN_CHARS = 60
 _LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"\s*[-+]?[0-9.]+\s*")
-_RELEASED_SCHEMA = WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]})
+_RELEASED_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string", "format": each} for each in ("date", "date-time")]})
 
 
 class Kind(StrEnum):

@@ -11,6 +11,7 @@ from models.errors import FilterError
 from models.events import (
     MAX_ID_BYTES,
     MAX_POSITION,
+    RATING_RANGE,
     EventType,
     Interaction,
     check_id,
@@ -175,9 +176,6 @@ class WriteParams(BaseModel):
     validate_only: bool = Field(False, description="Give the verdicts and write nothing.")
 
 
-Moment = Annotated[datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
-
-
 class InteractionBody(BaseModel):
     """One event. Without an `interaction_id` the server derives one from the content; without a time it takes now."""
 
@@ -186,12 +184,11 @@ class InteractionBody(BaseModel):
     user_id: Id | None = Field(None, description="Who; not needed where `session_id` says it.")
     item_id: Id
     event_type: EventType
-    timestamp: Moment | None = Field(
-        None,
-        description="With its zone, or seconds since 1970, or above 2e10 milliseconds; near now.",
-    )
+    timestamp: datetime | None = Field(None, description="With its zone, and near now (docs/security.md).")
     interaction_id: Id | None = None
-    rating: float | None = None
+    rating: float | None = Field(
+        None, json_schema_extra={"minimum": RATING_RANGE[0], "maximum": RATING_RANGE[1]}, description="Of 0 to 10."
+    )
     session_id: Id | None = None
     recommendation_id: Id | None = None
     position: int | None = Field(None, ge=0, le=MAX_POSITION)
