@@ -41,8 +41,8 @@ def check_text(scope: Scope) -> None:
     _check_utf8("query", query)
     names = [part.partition(b"=")[0] for part in query.split(b"&") if part]
     if len(set(names)) < len(names):
-        name = Counter(names).most_common(1)[0][0][:_SEEN_BYTES].decode("latin-1")
-        message = f"query.{name}: it stands {names.count(name.encode('latin-1'))} times. Send each parameter once."
+        name, times = Counter(names).most_common(1)[0]
+        message = f"query.{name[:_SEEN_BYTES].decode('latin-1')}: it stands {times} times. Send each parameter once."
         raise HttpError(422, "repeated_parameter", message)
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are one object of a pydantic model, read as strictly as events are, whatever `Content-Type` says."""
+"""Bodies that are one flat object of a pydantic model, read as strictly as events are, whatever `Content-Type` says."""
 
 from __future__ import annotations
 
