@@ -54,11 +54,11 @@ def test_the_client_finds_nothing(
 def _schemathesis(url: str, max_examples: int, key: dict[str, str], folder: Path) -> str:
     """What it says; fails when it found anything."""
     # Nobody is asked for a key on loopback without keys, while the document speaks of a server that has some.
-    options = [f"--header={name}: {value}" for name, value in key.items()] or ["--exclude-checks=ignored_auth"]
+    who = [f"--header={name}: {value}" for name, value in key.items()] or ["--exclude-checks=ignored_auth"]
+    program = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")]
+    options = [f"--max-examples={max_examples}", "--seed=1", "--continue-on-failure", "--no-color", *who]
     done = subprocess.run(
-        [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml"), "run"]
-        + [f"{url}/openapi.json", f"--max-examples={max_examples}", "--seed=1", "--continue-on-failure", "--no-color"]
-        + options,
+        [*program, "run", f"{url}/openapi.json", *options],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "client_hooks"},
         capture_output=True,
