@@ -40,6 +40,7 @@ check: install
 
 bench: install services
 	$(RUN) -m pytest tests/benchmarks -s
+	API_CASES=2000 $(RUN) -m pytest tests/serve_apps/http/test_schemathesis.py
 
 services:
 	@command -v redis-server >/dev/null || (apt-get update -qq && apt-get install -y -qq redis-server) \

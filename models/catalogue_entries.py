@@ -6,6 +6,7 @@ A document is the JSON of an entry without what is absent; two equal entries hav
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -16,10 +17,12 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -32,6 +35,8 @@ MAX_NAMES = 256
 _SEEN_CHARS = 60
 _LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER = re.compile(r"\s*[-+]?[0-9.]+\s*")
+_RELEASED_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string", "format": each} for each in ("date", "date-time")]})
 
 
 class Kind(StrEnum):
@@ -64,6 +69,13 @@ def _check_moment(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _check_written(value: object) -> object:
+    """A number, also one in quotes, is refused: seconds or milliseconds? And 0 is 1970, where some mean never."""
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise InputError("it is a number, whose unit is not known. Send 2026-01-31T12:00:00Z.")
+    return value
+
+
 def _check_released(value: str) -> str:
     """A day, or a moment with its zone; it is kept as it is written."""
     try:
@@ -91,11 +103,11 @@ class ItemEntry(BaseModel):
     tags: Names | None = None
     description: Text | None = None
     metadata: dict[str, Any] | None = Field(None, description="Anything else, nested as you like; kept as it came.")
-    released_at: Annotated[str, AfterValidator(_check_released)] | None = Field(
+    released_at: Annotated[str, AfterValidator(_check_released), _RELEASED_SCHEMA] | None = Field(
         None, description="A day (2026-01-31), or a moment with its zone."
     )
     available: StrictBool | None = Field(None, description="False takes it out of every answer.")
-    expires_at: Annotated[AwareDatetime, AfterValidator(_check_moment)] | None = Field(
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_check_written), AfterValidator(_check_moment)] | None = Field(
         None, description="From this moment on it is in no answer."
     )
     countries: Annotated[list[Name], Field(min_length=1, max_length=MAX_NAMES)] | None = Field(

@@ -90,8 +90,12 @@ def _user(entry: UserEntry) -> dict[str, Any]:
 
 
 def _day(released_at: str) -> date:
+    """The day in UTC; as it is written where UTC has none, at the ends of the years 1 and 9999."""
     moment = datetime.fromisoformat(released_at)
-    return moment.date() if moment.tzinfo is None else moment.astimezone(UTC).date()
+    try:
+        return moment.date() if moment.tzinfo is None else moment.astimezone(UTC).date()
+    except OverflowError:
+        return moment.date()
 
 
 def _text(value: dict[str, Any] | None) -> str | None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from models.errors import FilterError
 from models.events import (
     MAX_ID_BYTES,
     MAX_POSITION,
+    RATING_RANGE,
     EventType,
     Interaction,
     check_id,
     derive_interaction_id,
     session_user,
 )
+from models.filters.bounds import MAX_CHARS
 from models.filters.parser import parse
 from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, Deadline
 from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, RankQuery, SearchQuery, SimilarQuery
@@ -31,10 +33,9 @@ def _check_bytes(value: str) -> str:
     return check_id("it", value)
 
 
-def _check_filter(text: str | None) -> str | None:
+def _check_filter(text: str) -> str:
     try:
-        if text is not None:
-            parse(text)
+        parse(text)
     except FilterError as error:
         raise ValueError(str(error)) from error
     return text
@@ -44,6 +45,11 @@ Id = Annotated[
     str,
     Field(min_length=1, max_length=MAX_ID_BYTES, description="Any UTF-8 text of 1 to 128 bytes."),
     AfterValidator(_check_bytes),
+]
+FilterText = Annotated[
+    str,
+    AfterValidator(_check_filter),
+    WithJsonSchema({"type": "string", "format": "filter", "minLength": 1, "maxLength": MAX_CHARS}),
 ]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items in the row.")]
 SessionId = Annotated[
@@ -65,7 +71,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     country: Id | None = None
-    filter: Annotated[str | None, AfterValidator(_check_filter)] = Field(
+    filter: FilterText | None = Field(
         None, description='Only what passes is in the row: genres ANY ("Drama") AND year >= 2000 (docs/filters.md).'
     )
     timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
@@ -122,7 +128,7 @@ class RankBody(_Asked):
     """A list of items to put in the order that suits a user."""
 
     user_id: Id
-    item_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_RANKED)]
+    item_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_RANKED, json_schema_extra={"uniqueItems": True})]
     limit: Annotated[int, Field(ge=1, le=MAX_RANKED, description="Items of the answer.")] = MAX_RANKED
 
     @field_validator("item_ids")
@@ -178,9 +184,11 @@ class InteractionBody(BaseModel):
     user_id: Id | None = Field(None, description="Who; not needed where `session_id` says it.")
     item_id: Id
     event_type: EventType
-    timestamp: datetime | None = None
+    timestamp: datetime | None = Field(None, description="With its zone, and near now (docs/security.md).")
     interaction_id: Id | None = None
-    rating: float | None = None
+    rating: float | None = Field(
+        None, json_schema_extra={"minimum": RATING_RANGE[0], "maximum": RATING_RANGE[1]}, description="Of 0 to 10."
+    )
     session_id: Id | None = None
     recommendation_id: Id | None = None
     position: int | None = Field(None, ge=0, le=MAX_POSITION)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from models.catalogue_entries import ENTRIES, ItemEntry, Kind, UserEntry
+from models.events import MAX_ID_BYTES
 from serve_apps.http.api import MAX_BATCH
 
 _VERSION = "UTC moment of its last change."
@@ -66,7 +67,7 @@ def patch_body(kind: Kind) -> dict[str, Any]:
 def entries_body(kind: Kind) -> dict[str, Any]:
     """The request body of a batch."""
     one = _schema(kind)
-    one["properties"] = {kind.key: {"type": "string", "minLength": 1}, **one["properties"]}
+    one["properties"] = {kind.key: {"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES}, **one["properties"]}
     one["required"] = [kind.key]
     many = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_BATCH}
     named = {"type": "object", "properties": {f"{kind}s": many}, "required": [f"{kind}s"]}

@@ -1,4 +1,4 @@
-"""The first thing a request meets: its key, what that key may do and how often, and the size of its body."""
+"""The first thing a request meets: its key, what that key may do and how often, and the size of it all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cluster.access.api_keys import Rates, Role
 from serve_apps.http.access import OPEN_PATHS, roles_for
 from serve_apps.http.bodies import read_body, replay
 from serve_apps.http.errors import HttpError
+from serve_apps.http.heads import check_size, check_text
 from serve_apps.http.keys import Caller, LiveKeys
 from serve_apps.http.rate_limits import KeyLimits
 
@@ -39,7 +40,9 @@ class Door:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         try:
+            check_size(scope)
             scope.setdefault("state", {})["caller"] = self._admit(scope, headers)
+            check_text(scope)
             body = await read_body(receive, headers)
         except HttpError as refusal:
             await refusal.response()(scope, receive, send)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Annotated, Protocol
 
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.responses import Response
 
 from cluster.online.store import OnlineStore
@@ -22,9 +22,11 @@ from serve_apps.http.api import (
     SimilarParams,
 )
 from serve_apps.http.catalogue_routes import catalogue_routes
+from serve_apps.http.document import document_keys
 from serve_apps.http.door import Door
 from serve_apps.http.door_options import DoorOptions
 from serve_apps.http.errors import ERRORS, HttpError, install_error_handlers
+from serve_apps.http.model_bodies import body_of, described
 from serve_apps.http.privacy_routes import privacy_routes
 from serve_apps.http.writes import write_routes
 
@@ -52,6 +54,7 @@ def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
     )  # before the catalogue: `{id:path}` of a user would take `/data` for its own
     app.include_router(catalogue_routes(store.catalogue))
     app.include_router(_health_routes(chain, store))
+    document_keys(app)
     return app
 
 
@@ -73,8 +76,8 @@ def _read_routes(chain: Chain) -> APIRouter:
         """Items whose words answer `q`, ordered for the user; empty when there are none."""
         return await _row(chain, params.to_query())
 
-    @routes.post("/rank", response_model=RecommendationResponse)
-    async def rank(body: RankBody) -> Response:
+    @routes.post("/rank", response_model=RecommendationResponse, openapi_extra=described(RankBody))
+    async def rank(body: Annotated[RankBody, Depends(body_of(RankBody))]) -> Response:
         """The given items in the order that suits the user; what no model knows comes last."""
         return await _row(chain, body.to_query())
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -19,7 +19,7 @@ from cluster.privacy.keys import load_keys
 from cluster.registry import Registry
 from cluster.settings import Settings
 from serve_apps.http.api import Id
-from serve_apps.http.errors import ERRORS
+from serve_apps.http.errors import ERRORS, HttpError
 
 _PART_BYTES = 1 << 18
 _IN_MEMORY_BYTES = 8 << 20
@@ -46,6 +46,14 @@ def privacy_routes(store: OnlineStore, settings: Settings | None = None) -> APIR
     async def held(id_: UserId) -> StreamingResponse:
         """Everything that is held of the user: a zip of JSON Lines with a README. Minutes on a large lake."""
         return await asyncio.to_thread(_held, id_, store, settings or Settings())
+
+    @routes.api_route("/api/users/{id:path}/data", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def not_taken(request: Request) -> None:
+        """Without it, `DELETE …/u1/data` would forget a user `u1/data`, and who meant `u1` would think it done."""
+        message = (
+            f"{request.url.path[:60]} does not take {request.method}, but GET. To forget a user: DELETE /api/users/ID."
+        )
+        raise HttpError(405, "http_405", message, {"Allow": "GET"})
 
     @routes.delete("/api/users/{id:path}", response_model=ErasureResponse, status_code=202)
     async def forget(id_: UserId) -> dict[str, Any]:

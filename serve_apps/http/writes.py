@@ -123,7 +123,7 @@ class _Desk:
             interaction = model.model_validate(event).to_interaction()
             self.times.check(interaction.timestamp, now)
         except ValidationError as error:
-            return first_problem(error.errors())
+            return first_problem(error.errors(), list(model.model_fields))
         except InputError as error:
             return str(error)
         return interaction

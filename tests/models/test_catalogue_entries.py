@@ -61,6 +61,8 @@ def test_an_item_is_kept_as_it_came_and_null_is_absent() -> None:
         ({"released_at": "2026-01-31T12:00:00"}, "released_at: it is no date"),
         ({"available": "no"}, "available: .*boolean; got 'no'"),
         ({"expires_at": "2026-01-31T12:00:00"}, "expires_at: .*timezone"),
+        ({"expires_at": 0}, "expires_at: it is a number, whose unit is not known. Send 2026-01-31T12:00:00Z"),
+        ({"expires_at": " 1769860800.5"}, "expires_at: it is a number"),
         ({"expires_at": "1969-01-31T12:00:00Z"}, "expires_at: .*between 1970"),
         ({"countries": []}, "countries: .*at least 1"),
         ({"description": "x" * MAX_DOCUMENT_BYTES}, "at most 65536 are kept"),

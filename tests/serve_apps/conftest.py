@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,19 +14,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from cluster.online.store import OnlineStore, open_store
+from cluster.online.store import OnlineStore
 from cluster.registry import Registry
 from models.experiments import CHAMPION_FOR_ALL, Experiment
-from serve_apps.chain.exclusion import Exclusion
-from serve_apps.chain.front import Front
 from serve_apps.chain.router import Ranker, Retriever, Router
 from serve_apps.http.door_options import DoorOptions, admin_keys
-from serve_apps.http.gateway import create_api
-from serve_apps.live.bundle_facts import BundleFacts
-from serve_apps.live.bundles import LiveBundles
-from serve_apps.live.experiment import LiveExperiment
-from serve_apps.tiers.ranking import Ranking
-from serve_apps.tiers.retrieval import Retrieval
+from tests.serve_apps.graph import Counted, built
 from tests.serve_apps.sample_bundle import publish
 
 
@@ -39,28 +31,6 @@ def sample_registry(tmp_path_factory: pytest.TempPathFactory) -> str:
     publish(registry, "v2", seed=2)
     registry.promote("v1")
     return registry.uri
-
-
-class Counted:
-    """`Measures` in memory."""
-
-    def __init__(self) -> None:
-        self.stages: list[tuple[str, str]] = []
-        self.rungs: Counter[tuple[str, str, str]] = Counter()
-        self.bundles: dict[str, BundleFacts] = {}
-
-    def stage(self, name: str, seconds: float, end: str) -> None:
-        assert seconds >= 0
-        self.stages.append((name, end))
-
-    def answers(self, surface: str, rung: str, cause: str, num: int) -> None:
-        self.rungs[surface, rung, cause] += num
-
-    def bundle_loaded(self, facts: BundleFacts) -> None:
-        self.bundles[facts.version] = facts
-
-    def bundle_gone(self, version: str) -> None:
-        del self.bundles[version]
 
 
 class Http:
@@ -135,25 +105,21 @@ def serve(sample_registry: str, tmp_path: Path) -> Iterator[Serve]:
             client: tuple[str, int] = ("127.0.0.1", 50_000),
             experiments: Path | None = None,
         ) -> Server:
-            store = open_store(store_url or f"sqlite:///{tmp_path / 'online.db'}")
-            stack.callback(store.close)
-            measures = Counted()
-            bundles = LiveBundles(registry, experiment.pinned, measures=measures)
-            stack.callback(bundles.close)
-            router = Router(
-                bundles,
-                store,
-                LiveExperiment(experiment, bundles, experiments),
-                retrieval or Retrieval(registry, experiment.pinned, experiments),
-                ranking or Ranking(registry, experiment.pinned, experiments),
-                measures,
-                Exclusion(seen=exclude_seen),
+            graph = stack.enter_context(
+                built(
+                    registry,
+                    store_url or f"sqlite:///{tmp_path / 'online.db'}",
+                    door or DoorOptions(fixed_keys=admin_keys(*api_keys)),
+                    experiment,
+                    exclude_seen,
+                    retrieval,
+                    ranking,
+                    experiments,
+                )
             )
-            stack.callback(router.close)
-            door = door or DoorOptions(fixed_keys=admin_keys(*api_keys))
-            http = Http(create_api(Front(router), store, door), client)
+            http = Http(graph.app, client)
             stack.callback(http.close)
-            return Server(http, store, router, measures)
+            return Server(http, graph.store, graph.router, graph.measures)
 
         yield make
 

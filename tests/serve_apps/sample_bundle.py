@@ -37,13 +37,25 @@ NORWAY_ITEMS = 3
 
 
 def publish(
-    registry: Registry, version: str, num_items: int = 60, num_users: int = 20, seed: int = 1, profiles: bool = False
+    registry: Registry,
+    version: str,
+    num_items: int = 60,
+    num_users: int = 20,
+    seed: int = 1,
+    profiles: bool = False,
+    id_digits: int = 1,
 ) -> str:
-    """Publish a bundle of items `i0 …` and known users `u0 …`; `profiles`: one whose training has seen some."""
+    """Publish a bundle of items `i0 …` and known users `u0 …`; `profiles`: one whose training has seen some.
+
+    `id_digits`: at least so many in an id; with 4 they are those of the demo.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
         folder.mkdir()
-        record = _write(folder, num_items, num_users, seed, profiles)
+        item_ids, user_ids = (
+            [f"{kind}{n:0{id_digits}}" for n in range(num)] for kind, num in (("i", num_items), ("u", num_users))
+        )
+        record = _write(folder, item_ids, user_ids, seed, profiles)
         manifest = Manifest(
             version=version,
             created_at=datetime.now(UTC).isoformat(),
@@ -57,11 +69,12 @@ def publish(
         return registry.publish(folder, manifest)
 
 
-def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bool) -> dict[str, Any]:
+def _write(folder: Path, item_ids: list[str], user_ids: list[str], seed: int, profiles: bool) -> dict[str, Any]:
+    num_items, num_users = len(item_ids), len(user_ids)
     torch.manual_seed(seed)
     describe_retriever(folder, "two_tower", SPEC)
     columns = {
-        "item_id": [f"i{n}" for n in range(num_items)],
+        "item_id": item_ids,
         "title": [f"Title {n}" for n in range(num_items)],
         "categories": [[f"c{n % 7}", f"c{n % 11}"] for n in range(num_items)],
         "tags": [[]] * num_items,
@@ -71,7 +84,7 @@ def _write(folder: Path, num_items: int, num_users: int, seed: int, profiles: bo
     }
     items = ItemTable(pa.table(columns, schema=SCHEMA))
     items.save(folder)
-    pq.write_table(pa.table({"user_id": [f"u{n}" for n in range(num_users)]}), folder / USERS_FILE)
+    pq.write_table(pa.table({"user_id": user_ids}), folder / USERS_FILE)
     everywhere = pl.DataFrame({"item_row": np.arange(num_items), "score": 100.0 * np.arange(num_items, 0, -1)})
     norway = pl.DataFrame({"item_row": np.arange(5, 5 + NORWAY_ITEMS), "score": [3.0, 2.0, 1.0]})
     counts = [

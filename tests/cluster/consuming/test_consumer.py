@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,30 +19,13 @@ from cluster.consuming.fleet import consumers
 from cluster.delta.lake import Lake
 from cluster.online.event_log import Job
 from cluster.online.leases import Lease
-from cluster.online.store import OnlineStore, open_store
+from cluster.online.store import OnlineStore
 from models.tables import Table
 from pipelines.consume import main
 from tests.cluster.consuming.storm import eventually
 from tests.cluster.online.store_suite import event, exposure, read_all
 
 OPTIONS = ConsumeOptions(lake_interval_s=0.1, trending_interval_s=0.05, lease_s=0.6)
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/online.db"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[OnlineStore]:
-    store = open_store(url)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
 
 
 def in_lake(lake: Lake) -> Counter[str]:

@@ -21,11 +21,6 @@ from tests.cluster.online.test_event_log import spoil
 HALF_LIFE_S = 3_600.0
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
 def ids(lake: Lake) -> Counter[str]:
     return Counter(lake.read(Table.INTERACTIONS)["interaction_id"].to_pylist())
 

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from cluster.consuming.consumer import ConsumeOptions, Consumer
 from cluster.consuming.here import consume_here
 from cluster.consuming.sink import LakeSink
 from cluster.delta.lake import Lake
-from cluster.online.store import OnlineStore, open_store
+from cluster.online.store import OnlineStore
 from models.errors import ConfigError, ShoalError
 from models.tables import Table
 from pipelines.consume import main
@@ -31,18 +30,6 @@ from tests.cluster.online.store_suite import event
 
 ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = ConsumeOptions(lake_interval_s=0.1, trending_interval_s=0.05, lease_s=0.6)
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/online.db"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[OnlineStore]:
-    store = open_store(url)
-    yield store
-    store.close()
 
 
 def free_port() -> int:

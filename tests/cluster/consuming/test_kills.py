@@ -12,11 +12,6 @@ from tests.cluster.consuming.storm import Outcome, kill_consumers, kill_redis, k
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
 def check(outcome: Outcome) -> None:
     assert len(outcome.acknowledged) > 100
     assert (outcome.num_lost, outcome.num_duplicated) == (0, 0)

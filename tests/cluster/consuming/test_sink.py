@@ -63,11 +63,6 @@ def store(path: str) -> SqliteStore:
     return SqliteStore(path, num_partitions=1)
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
 def fill(store: OnlineStore, numbers: range) -> None:
     store.append([event(n, at_s=n * 40_000, country="NL", position=n) for n in numbers])
     store.append_exposures([exposure(n) for n in numbers])

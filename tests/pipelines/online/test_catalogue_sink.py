@@ -56,6 +56,22 @@ def titles(lake: Lake) -> dict[str, str | None]:
     return dict(zip(*lake.read(Table.ITEMS, ["item_id", "title"]).to_pydict().values(), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("released_at", "day"),
+    [
+        ("0001-01-01T00:00:00+14:00", date(1, 1, 1)),
+        ("9999-12-31T23:59:59-01:00", date(9999, 12, 31)),
+        ("0001-01-02T00:00:00+14:00", date(1, 1, 1)),
+    ],
+)
+def test_a_moment_that_has_no_day_in_utc_stops_nothing(
+    store: SqliteStore, lake: Lake, released_at: str, day: date
+) -> None:
+    put(store, "a", released_at=released_at)
+    assert catalogue_sink(store, lake) == CatalogueSummary(1, 0)
+    assert lake.read(Table.ITEMS, ["released"])["released"].to_pylist() == [day]
+
+
 def test_an_entry_is_a_row_of_its_table(store: SqliteStore, lake: Lake) -> None:
     put(
         store,
