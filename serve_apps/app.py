@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,16 @@ from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
 from models.vocabulary import Rows
+from serve_apps.chain.admission import BusyError
 from serve_apps.chain.exclusion import Exclusion
-from serve_apps.chain.front import BusyError, Front
+from serve_apps.chain.front import Front
 from serve_apps.chain.messages import Query
 from serve_apps.chain.router import Router
 from serve_apps.http.door_options import DoorOptions
 from serve_apps.http.gateway import create_api
 from serve_apps.live.bundles import SETTLE_S, LiveBundles
 from serve_apps.ray_measures import RayMeasures
-from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER, Tier
+from serve_apps.serve_options import GATEWAY, LAPTOP, RANKING, RETRIEVAL, ROUTER, Room, Tier
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 
@@ -64,13 +67,14 @@ def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
     settings.check_listen()
     registry, store = given.registry or settings.registry_uri, given.store or settings.store_url
     experiment = load_experiment(given.experiments or settings.experiments)
-    retrieval = _deploy(Retrieval, RETRIEVAL, given.stock).bind(registry, experiment.pinned)
-    ranking = _deploy(Ranking, RANKING, given.stock).bind(registry, experiment.pinned)
-    router = _deploy(_RouterDeployment, ROUTER, given.stock).bind(
+    room = None if given.stock else _room(settings)
+    retrieval = _deploy(Retrieval, RETRIEVAL, room).bind(registry, experiment.pinned)
+    ranking = _deploy(Ranking, RANKING, room).bind(registry, experiment.pinned)
+    router = _deploy(_RouterDeployment, ROUTER, room).bind(
         registry, store, experiment, given.exclude_seen, retrieval, ranking
     )
     gateway = serve.ingress()(_GatewayDeployment)
-    return _deploy(gateway, GATEWAY, given.stock).bind(router, store, DoorOptions.of(settings), given.stock)
+    return _deploy(gateway, GATEWAY, room).bind(router, store, DoorOptions.of(settings), given.stock)
 
 
 @contextmanager
@@ -96,38 +100,62 @@ def running(args: ServeArgs, port: int) -> Iterator[None]:
             serve.shutdown()
 
 
-def _deploy(target: type, tier: Tier, stock: bool) -> Any:
-    """The deployment of a class; with `stock`, nothing but its name and its share of a core."""
-    if stock:
-        return serve.deployment(target, name=tier.name, ray_actor_options={"num_cpus": tier.num_cpus})
-    return serve.deployment(target, **tier.options())
+def _room(settings: Settings) -> Room:
+    """A laptop's room, but for what the settings say. In a Serve config the options of its deployments stand above."""
+    asked = {name: getattr(settings, name) for name in ("max_replicas", "upscale_delay_s", "downscale_delay_s")}
+    return replace(LAPTOP, **{name: value for name, value in asked.items() if value is not None})
 
 
-async def _call(method: Any, *args: Any) -> Any:
-    """One call over a hop, again when the replica died with it: a question asked twice has one answer."""
-    try:
-        return await method.remote(*args)
-    except RayActorError:
-        return await method.remote(*args)
+def _deploy(target: type, tier: Tier, room: Room | None) -> Any:
+    """The deployment of a class; without a room nothing but its name and its share of a core."""
+    if room is None:
+        return serve.deployment(target, name=tier.name, ray_actor_options={"num_cpus": LAPTOP.num_cpus})
+    return serve.deployment(target, **tier.options(room))
+
+
+class _Hop:
+    """One method of the deployment behind a handle, for one event loop.
+
+    What crosses is plain data of importable classes, so C's pickle does, at a tenth of cloudpickle's price. A handle of
+    a method costs about as much to make as to call, so it is made once.
+    """
+
+    def __init__(self, handle: DeploymentHandle, method: str) -> None:
+        self._handle, self._name = handle, method
+
+    @cached_property
+    def _method(self) -> DeploymentHandle:
+        """Made with the first call: a handle belongs to the event loop that it is made on."""
+        return self._handle.options(
+            method_name=self._name, request_serialization="pickle", response_serialization="pickle"
+        )
+
+    async def __call__(self, *args: Any) -> Any:
+        """One call, again when the replica died with it: a question asked twice has one answer."""
+        try:
+            return await self._method.remote(*args)
+        except RayActorError:
+            return await self._method.remote(*args)
 
 
 class _Stages:
     """Retrieval and ranking behind their handles."""
 
     def __init__(self, retrieval: DeploymentHandle, ranking: DeploymentHandle) -> None:
-        self._retrieval, self._ranking = retrieval, ranking
+        self._retrieve, self._similar = _Hop(retrieval, "retrieve"), _Hop(retrieval, "similar")
+        self._rank, self._score = _Hop(ranking, "rank"), _Hop(ranking, "score")
 
     async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
-        return list(await _call(self._retrieval.retrieve, version, users, k, barred))
+        return list(await self._retrieve(version, users, k, barred))
 
     async def similar(self, version: str, item_ids: Sequence[str], k: int) -> list[Candidates]:
-        return list(await _call(self._retrieval.similar, version, item_ids, k))
+        return list(await self._similar(version, item_ids, k))
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
-        return list(await _call(self._ranking.rank, version, users, candidates))
+        return list(await self._rank(version, users, candidates))
 
     async def score(self, version: str, users: UserBatch, items: Sequence[Rows]) -> list[Candidates]:
-        return list(await _call(self._ranking.score, version, users, items))
+        return list(await self._score(version, users, items))
 
 
 class _RouterDeployment(Router):
@@ -151,19 +179,20 @@ class _Behind:
     """The router behind its handle."""
 
     def __init__(self, router: DeploymentHandle) -> None:
-        self._router = router
+        self._recommend, self._spare = _Hop(router, "recommend"), _Hop(router, "spare")
+        self._champion = _Hop(router, "champion")
 
     async def recommend(self, queries: Sequence[Query]) -> list[bytes]:
         try:
-            return list(await _call(self._router.recommend, queries))
+            return list(await self._recommend(queries))
         except BackPressureError as error:
-            raise BusyError("more requests than this server can answer. Try again.") from error
+            raise BusyError("more rows are asked for than can be answered") from error
 
     async def spare(self, country: str | None) -> bytes:
-        return bytes(await _call(self._router.spare, country))
+        return bytes(await self._spare(country))
 
     async def champion(self) -> str:
-        return str(await _call(self._router.champion))
+        return str(await self._champion())
 
 
 class _GatewayDeployment:

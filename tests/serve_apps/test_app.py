@@ -14,7 +14,7 @@ from models.errors import ConfigError
 from serve_apps.app import ServeArgs, build_app, running
 from serve_apps.chain.messages import HomeQuery
 from serve_apps.serve import main
-from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER
+from serve_apps.serve_options import LAPTOP, TIERS
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_a_misspelt_argument_is_an_error() -> None:
 
 
 def test_the_whole_graph_fits_on_less_than_one_core() -> None:
-    assert sum(tier.num_cpus for tier in (GATEWAY, ROUTER, RETRIEVAL, RANKING)) <= 1.0
+    assert len(TIERS) * LAPTOP.num_cpus <= 1.0
 
 
 def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:

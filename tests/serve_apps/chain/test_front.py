@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
+from serve_apps.chain.admission import BusyError
 from serve_apps.chain.deadline import Deadline
-from serve_apps.chain.front import BATCH_SIZE, BATCHES_UNDER_WAY, BusyError, ChainError, Front
+from serve_apps.chain.front import BATCH_SIZE, BATCHES_UNDER_WAY, ChainError, Front
 from serve_apps.chain.gathering import Gathering
 from serve_apps.chain.messages import HomeQuery, Query, RankQuery, SimilarQuery
 
