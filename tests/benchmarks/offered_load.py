@@ -1,4 +1,4 @@
-"""Home requests at a given rate whatever comes of them, or by so many callers one after the other, from a process of its own.
+"""GET requests at a given rate whatever comes of them, or by so many callers in turn, from a process of its own.
 
 An open loop: a request is due at its time, and its latency counts from then, so a server that stalls is not spared the
 requests that a waiting caller would not have sent (Schroeder, Wierman, Harchol-Balter, "Open versus closed: a

@@ -25,7 +25,8 @@ def test_has_no_mistake(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "room"), [("base", SMALL_CLUSTER), ("overlays/local", SMALL_CLUSTER), ("overlays/production", PRODUCTION)]
+    ("target", "room"),
+    [("base", SMALL_CLUSTER), ("overlays/local", SMALL_CLUSTER), ("overlays/production", PRODUCTION)],
 )
 def test_is_what_the_code_makes(target: str, room: Room) -> None:
     assert _config(target) == serve_config(room), "make serve-config writes it anew"
