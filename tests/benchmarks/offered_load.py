@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
+from typing import cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -220,8 +221,7 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[tuple[int, bytes, bytes]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self.open = transport, True
+        self._transport, self.open = cast(asyncio.Transport, transport), True
 
     async def ask(self, request: bytes) -> tuple[int, bytes, bytes]:
         """Status, head and body of the answer; `ConnectionError` when there is none."""

@@ -41,7 +41,7 @@ BACK_S = 5.0
 """How soon after a fault answers come from the full chain again."""
 READY_S = 120.0
 MIN_FULL = 0.9
-"""Of the answers, how many come from the full chain while nothing is wrong; the rest is for other work on the machine."""
+"""Of the answers, how many come from the full chain while nothing is wrong; other work on the machine costs some."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The whole server, its gateway replica killed again and again while batches of events are posted; the lake is counted."""
+"""The whole server, its gateway killed again and again while batches of events are posted; the lake is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bound on questions under way: it opens while answers are in time, closes while they are not, and never too far."""
+"""The bound on questions under way: it opens while answers are in time and closes while they are not."""
 
 from __future__ import annotations
 
