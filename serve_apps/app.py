@@ -1,4 +1,4 @@
-"""The graph: Gateway → Router → Retrieval and Ranking. The only file that knows Ray Serve; it only wires.
+"""The graph: Gateway → Router → Retrieval and Ranking. It only wires; it and what calls over its hops know Ray Serve.
 
 `build_app` is the `import_path` of a Serve config: `serve_apps.app:build_app`.
 """
@@ -8,19 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
 from ray import serve
-from ray.exceptions import RayActorError
 from ray.serve import Application
-from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from cluster.online.durability import warn_of_losses
 from cluster.online.store import open_store
 from cluster.settings import Settings
 from models.candidates import Candidates
@@ -28,13 +23,11 @@ from models.errors import ConfigError
 from models.experiments import Experiment, load_experiment
 from models.features import UserBatch
 from models.vocabulary import Rows
-from serve_apps.chain.admission import BusyError
 from serve_apps.chain.exclusion import Exclusion
-from serve_apps.chain.front import Front
-from serve_apps.chain.messages import Query
 from serve_apps.chain.router import Router
+from serve_apps.gateway_replica import GatewayReplica
+from serve_apps.hops import Hop
 from serve_apps.http.door_options import DoorOptions
-from serve_apps.http.gateway import create_api
 from serve_apps.live.bundles import SETTLE_S, LiveBundles
 from serve_apps.ray_measures import RayMeasures
 from serve_apps.serve_options import GATEWAY, LAPTOP, RANKING, RETRIEVAL, ROUTER, Room, Tier
@@ -73,7 +66,7 @@ def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
     router = _deploy(_RouterDeployment, ROUTER, room).bind(
         registry, store, experiment, given.exclude_seen, retrieval, ranking
     )
-    gateway = serve.ingress()(_GatewayDeployment)
+    gateway = serve.ingress()(GatewayReplica)
     return _deploy(gateway, GATEWAY, room).bind(router, store, DoorOptions.of(settings), given.stock)
 
 
@@ -113,37 +106,12 @@ def _deploy(target: type, tier: Tier, room: Room | None) -> Any:
     return serve.deployment(target, **tier.options(room))
 
 
-class _Hop:
-    """One method of the deployment behind a handle, for one event loop.
-
-    What crosses is plain data of importable classes, so C's pickle does, at a tenth of cloudpickle's price. A handle of
-    a method costs about as much to make as to call, so it is made once.
-    """
-
-    def __init__(self, handle: DeploymentHandle, method: str) -> None:
-        self._handle, self._name = handle, method
-
-    @cached_property
-    def _method(self) -> DeploymentHandle:
-        """Made with the first call: a handle belongs to the event loop that it is made on."""
-        return self._handle.options(
-            method_name=self._name, request_serialization="pickle", response_serialization="pickle"
-        )
-
-    async def __call__(self, *args: Any) -> Any:
-        """One call, again when the replica died with it: a question asked twice has one answer."""
-        try:
-            return await self._method.remote(*args)
-        except RayActorError:
-            return await self._method.remote(*args)
-
-
 class _Stages:
     """Retrieval and ranking behind their handles."""
 
     def __init__(self, retrieval: DeploymentHandle, ranking: DeploymentHandle) -> None:
-        self._retrieve, self._similar = _Hop(retrieval, "retrieve"), _Hop(retrieval, "similar")
-        self._rank, self._score = _Hop(ranking, "rank"), _Hop(ranking, "score")
+        self._retrieve, self._similar = Hop(retrieval, "retrieve"), Hop(retrieval, "similar")
+        self._rank, self._score = Hop(ranking, "rank"), Hop(ranking, "score")
 
     async def retrieve(self, version: str, users: UserBatch, k: int, barred: Sequence[Rows]) -> list[Candidates]:
         return list(await self._retrieve(version, users, k, barred))
@@ -173,39 +141,3 @@ class _RouterDeployment(Router):
         super().__init__(
             bundles, open_store(store), experiment, stages, stages, RayMeasures(), Exclusion(seen=exclude_seen)
         )
-
-
-class _Behind:
-    """The router behind its handle."""
-
-    def __init__(self, router: DeploymentHandle) -> None:
-        self._recommend, self._spare = _Hop(router, "recommend"), _Hop(router, "spare")
-        self._champion = _Hop(router, "champion")
-
-    async def recommend(self, queries: Sequence[Query]) -> list[bytes]:
-        try:
-            return list(await self._recommend(queries))
-        except BackPressureError as error:
-            raise BusyError("more rows are asked for than can be answered") from error
-
-    async def spare(self, country: str | None) -> bytes:
-        return bytes(await self._spare(country))
-
-    async def champion(self) -> str:
-        return str(await self._champion())
-
-
-class _GatewayDeployment:
-    """The ASGI application is made in the replica, after its handles have arrived."""
-
-    def __init__(self, router: DeploymentHandle, store: str, door: DoorOptions, stock: bool) -> None:
-        self._front, self._door = Front(_Behind(router), batched=not stock), door
-        self._store = open_store(store)
-        warn_of_losses(self._store)
-
-    def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._front, self._store, self._door)
-
-    async def recommend(self, query: Query) -> bytes:
-        """One answer, for callers inside the cluster."""
-        return await self._front.recommend(query)

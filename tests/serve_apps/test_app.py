@@ -9,6 +9,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 from ray import serve as ray_serve
+from ray.serve._private.build_app import build_app as ray_build
 
 from models.errors import ConfigError
 from serve_apps.app import ServeArgs, build_app, running
@@ -38,6 +39,23 @@ def test_a_misspelt_argument_is_an_error() -> None:
 
 def test_the_whole_graph_fits_on_less_than_one_core() -> None:
     assert len(TIERS) * LAPTOP.num_cpus <= 1.0
+
+
+def test_the_settings_say_how_many_replicas_and_how_soon(sample_registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = ServeArgs(host="127.0.0.1", registry=sample_registry)
+
+    def scaling(args: ServeArgs) -> list[tuple[Any, ...]]:
+        configs = [
+            d._deployment_config.autoscaling_config for d in ray_build(build_app(args), name="shoal").deployments
+        ]
+        return [(c.max_replicas, c.upscale_delay_s, c.downscale_delay_s) for c in configs if c is not None]
+
+    assert scaling(args) == [(LAPTOP.max_replicas, 5, 60)] * len(TIERS)
+    monkeypatch.setenv("SHOAL_MAX_REPLICAS", "7")
+    monkeypatch.setenv("SHOAL_UPSCALE_DELAY_S", "0.5")
+    monkeypatch.setenv("SHOAL_DOWNSCALE_DELAY_S", "2")
+    assert scaling(args) == [(7, 0.5, 2)] * len(TIERS)
+    assert scaling(args.model_copy(update={"stock": True})) == []
 
 
 def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:
