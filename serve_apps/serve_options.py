@@ -65,7 +65,8 @@ class Tier:
             },
             # A rolling update starts the new replica before it stops the old one.
             "max_surge_percent": 100,
-            "health_check_period_s": 5.0,
+            # A replica that died is missed at the next check.
+            "health_check_period_s": 1.0,
             # Requests under way take milliseconds; what is left after this is lost anyway.
             "graceful_shutdown_timeout_s": 10.0,
             # A line of the access log for each call of each tier costs more than the call of a small tier does.
@@ -79,6 +80,7 @@ class Tier:
 GATEWAY = Tier("Gateway", max_ongoing_requests=1_024, max_queued_requests=4_096, target_ongoing_requests=32)
 # A request is a batch. A gateway sends four at a time to whoever asks for the same time, so three are a full router.
 ROUTER = Tier("Router", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=3)
-RETRIEVAL = Tier("Retrieval", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=1)
+# A third of ranking's work, and every row waits for both: what may wait here is less.
+RETRIEVAL = Tier("Retrieval", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=0.5)
 RANKING = Tier("Ranking", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=1)
 TIERS = (GATEWAY, ROUTER, RETRIEVAL, RANKING)

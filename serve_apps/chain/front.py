@@ -82,6 +82,12 @@ class Front:
         if gathering is None:
             if not self._batched or len(self._gatherings) >= _MAX_TIMES:
                 return (await self._behind.recommend([query]))[0]
-            gathering = Gathering(self._behind.recommend, BATCH_SIZE, BATCHES_UNDER_WAY)
+            gathering = Gathering(self._in_time, BATCH_SIZE, BATCHES_UNDER_WAY)
             self._gatherings[query.timeout_ms] = gathering
         return await gathering.ask(query)
+
+    async def _in_time(self, queries: Sequence[Query]) -> list[bytes]:
+        """The batch, given up once nobody waits for it: one that hangs would keep its place from the next."""
+        last = max(query.deadline.left() for query in queries)
+        async with asyncio.timeout(max(last, 0.0) + _GRACE_S):
+            return await self._behind.recommend(queries)

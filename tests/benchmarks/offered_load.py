@@ -29,7 +29,7 @@ _spawn = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One request. `sent`: seconds of `time.monotonic`; `status` 0: the connection broke; `rung` "": the full chain."""
+    """One request. `sent`: when it was due, by `time.monotonic`; `status` 0: no answer; `rung` "": the full chain."""
 
     sent: float
     latency_ms: float
@@ -151,14 +151,15 @@ class _Client:
 
     async def run(self, rate: float, callers: int, stop: Event, results: Connection) -> None:
         results.send("started")
-        under_way: set[asyncio.Task[None]] = set()
+        under_way = {asyncio.create_task(self._caller(stop)) for _ in range(callers)}
         if rate:
             await self._open_loop(rate, stop, under_way)
-        else:
-            under_way = {asyncio.create_task(self._caller(stop)) for _ in range(callers)}
+        while not stop.is_set():
+            await asyncio.sleep(0.05)
         if under_way:
-            await asyncio.wait(under_way, timeout=None if callers else _LAST_ANSWERS_S)
-        results.send(self._answers)
+            await asyncio.wait(under_way, timeout=_LAST_ANSWERS_S)
+        never = Answered(time.monotonic() - _LAST_ANSWERS_S, 1_000 * _LAST_ANSWERS_S, 0)
+        results.send(self._answers + [never] * (self._asked - len(self._answers)))
 
     async def _open_loop(self, rate: float, stop: Event, under_way: set[asyncio.Task[None]]) -> None:
         started, sent = time.monotonic(), 0
