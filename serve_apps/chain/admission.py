@@ -17,6 +17,8 @@ from models.errors import ShoalError
 MIN_UNDER_WAY, START_UNDER_WAY, MAX_UNDER_WAY = 64, 128, 512
 """Two whole batches are always let in: who is slow because a stage hangs has not too many questions, and asking fewer
 would turn people away for nothing. The most there may be is also what bounds the memory that they take."""
+MIN_WHEN_LATE, LATE_S = 32, 0.075
+"""One batch, while the gateway itself is this late: with no core to run on, it owes its time to those it has let in."""
 _SHARE = 0.7
 """Of its time, what an answer may take before there are too many."""
 _DECREASE = 0.9
@@ -29,8 +31,9 @@ class BusyError(ShoalError):
 class Admission:
     """Lives on one event loop."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+    def __init__(self, lag: Callable[[], float] = lambda: 0.0, now: Callable[[], float] = time.monotonic) -> None:
+        """`lag`: by how many seconds the event loop is late."""
+        self._lag, self._now = lag, now
         self._limit = float(START_UNDER_WAY)
         self._under_way = 0
         self._cut = now()
@@ -38,7 +41,9 @@ class Admission:
     @property
     def full(self) -> bool:
         """True when one more would be turned away."""
-        return self._under_way >= int(self._limit)
+        if self._under_way < MIN_WHEN_LATE:
+            return False
+        return self._under_way >= int(self._limit) or self._lag() > LATE_S
 
     @contextmanager
     def one(self, time_s: float) -> Iterator[None]:

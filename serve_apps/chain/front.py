@@ -10,6 +10,7 @@ from typing import Protocol
 from models.errors import ShoalError
 from serve_apps.chain.admission import Admission, BusyError
 from serve_apps.chain.gathering import Gathering
+from serve_apps.chain.loop_lag import LoopLag
 from serve_apps.chain.messages import Query
 from serve_apps.chain.spare import SpareRows
 
@@ -42,7 +43,7 @@ class Front:
 
     def __init__(self, behind: Behind, *, batched: bool = True) -> None:
         self._behind, self._batched = behind, batched
-        self._admission = Admission()
+        self._admission = Admission(LoopLag())
         self._gatherings: dict[int, Gathering[Query, bytes]] = {}
         self._spare = SpareRows(behind.spare)
 
