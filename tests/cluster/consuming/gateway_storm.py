@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -26,13 +27,14 @@ class Poster:
         self._stop = threading.Event()
         self.acknowledged: set[str] = set()
         self.num_again = 0
-        self._thread = threading.Thread(target=self._post)
-        self._thread.start()
+        self._pool = ThreadPoolExecutor(1)
+        self._posting = self._pool.submit(self._post)
 
     def stop(self) -> None:
-        """Return when the last batch is acknowledged."""
+        """Return when the last batch is acknowledged; raises what went wrong while posting."""
         self._stop.set()
-        self._thread.join()
+        self._pool.shutdown()
+        self._posting.result()
 
     def _post(self) -> None:
         first = 0
@@ -43,7 +45,9 @@ class Poster:
                     {"interaction_id": each, "user_id": f"user-{at % 37}", "item_id": "item", "event_type": "click"}
                     for at, each in enumerate(ids)
                 ]
+                begun = time.monotonic()
                 while not self._taken(http, events):
+                    assert time.monotonic() - begun < _READY_S, "no gateway takes it"
                     self.num_again += 1
                     time.sleep(0.05)
                 self.acknowledged.update(ids)
