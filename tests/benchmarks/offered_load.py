@@ -238,7 +238,10 @@ class _Connection(asyncio.Protocol):
         if end < 0:
             return
         head = bytes(self._seen[:end])
-        at = head.lower().index(b"content-length:")
+        at = head.lower().find(b"content-length:")
+        if at < 0:
+            self._transport.abort()  # an answer without a length is none of ours
+            return
         size = int(head[at + 15 :].split(b"\r\n", 1)[0])
         if len(self._seen) >= end + 4 + size and self._answer is not None and not self._answer.done():
             body = bytes(self._seen[end + 4 : end + 4 + size])
