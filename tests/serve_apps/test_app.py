@@ -13,6 +13,7 @@ from ray.serve._private.build_app import build_app as ray_build
 
 from models.errors import ConfigError
 from serve_apps.app import ServeArgs, build_app, running
+from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.messages import HomeQuery
 from serve_apps.serve import main
 from serve_apps.serve_options import LAPTOP, TIERS
@@ -70,7 +71,8 @@ def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:
         "stock": True,
     }
     handle = ray_serve.run(build_app(args), _local_testing_mode=True)
-    answer = orjson.loads(handle.recommend.remote(HomeQuery("u1", 3)).result())
+    question = HomeQuery("u1", 3, timeout_ms=10_000, deadline=Deadline.after(10_000))
+    answer = orjson.loads(handle.recommend.remote(question).result())
     assert (answer["variant"], answer["model_version"], len(answer["items"])) == ("old", "v2", 3)
 
 
