@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export RAY_DISABLE_IMPORT_WARNING = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: install demo demo-check serve test test-fast check bench services clean
+.PHONY: install demo demo-check serve serve-config test test-fast check bench services clean
 
 install: $(VENV)/.installed
 
@@ -28,6 +28,9 @@ DEMO_OPTIONS = $(if $(DATA),--data $(DATA)) $(if $(FORMAT),--format $(FORMAT)) $
 
 serve: install
 	$(RUN) -m serve_apps.serve
+
+serve-config: install
+	$(RUN) -m serve_apps.serve_config k8s
 
 test: install services
 	$(RUN) -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadscope --no-loadscope-reorder

@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     experiments: Path | None = Field(None, description="Experiments file (TOML). Default: the champion for all.")
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the HTTP server listens on.")
+    max_replicas: int | None = Field(
+        None, ge=1, description="Replicas of each deployment, at most. Default: half as many as there are cores."
+    )
+    upscale_delay_s: float | None = Field(None, ge=0, description="Seconds of load before one more. Default: 5.")
+    downscale_delay_s: float | None = Field(None, ge=0, description="Seconds of calm before one less. Default: 60.")
     api_keys: SecretStr = Field(
         SecretStr(""), description="Comma-separated API keys that may do everything. Better: keys_file."
     )

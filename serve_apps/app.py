@@ -1,4 +1,4 @@
-"""The graph: Gateway → Router → Retrieval and Ranking. The only file that knows Ray Serve; it only wires.
+"""The graph: Gateway → Router → Retrieval and Ranking. It only wires; it and what calls over its hops know Ray Serve.
 
 `build_app` is the `import_path` of a Serve config: `serve_apps.app:build_app`.
 """
@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from ray import serve
-from ray.exceptions import RayActorError
 from ray.serve import Application
-from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from cluster.online.durability import warn_of_losses
 from cluster.online.store import open_store
 from cluster.settings import Settings
 from models.candidates import Candidates
@@ -31,15 +28,14 @@ from models.index.arrays import Vectors
 from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
 from serve_apps.chain.exclusion import Exclusion
-from serve_apps.chain.front import BusyError, Front
-from serve_apps.chain.messages import Query
 from serve_apps.chain.router import Router
+from serve_apps.gateway_replica import GatewayReplica
+from serve_apps.hops import Hop
 from serve_apps.http.door_options import DoorOptions
-from serve_apps.http.gateway import create_api
 from serve_apps.live.bundles import SETTLE_S, LiveBundles
 from serve_apps.live.experiment import LiveExperiment
 from serve_apps.ray_measures import RayMeasures
-from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER, Tier
+from serve_apps.serve_options import GATEWAY, LAPTOP, RANKING, RETRIEVAL, ROUTER, Room, Tier
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 
@@ -70,13 +66,14 @@ def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
     registry, store = given.registry or settings.registry_uri, given.store or settings.store_url
     path = given.experiments or settings.experiments
     experiment, path = load_experiment(path), path and path.absolute()
-    retrieval = _deploy(Retrieval, RETRIEVAL, given.stock).bind(registry, experiment.pinned, path)
-    ranking = _deploy(Ranking, RANKING, given.stock).bind(registry, experiment.pinned, path)
-    router = _deploy(_RouterDeployment, ROUTER, given.stock).bind(
+    room = None if given.stock else _room(settings)
+    retrieval = _deploy(Retrieval, RETRIEVAL, room).bind(registry, experiment.pinned, path)
+    ranking = _deploy(Ranking, RANKING, room).bind(registry, experiment.pinned, path)
+    router = _deploy(_RouterDeployment, ROUTER, room).bind(
         registry, store, experiment, path, given.exclude_seen, retrieval, ranking
     )
-    gateway = serve.ingress()(_GatewayDeployment)
-    return _deploy(gateway, GATEWAY, given.stock).bind(router, store, DoorOptions.of(settings), given.stock)
+    gateway = serve.ingress()(GatewayReplica)
+    return _deploy(gateway, GATEWAY, room).bind(router, store, DoorOptions.of(settings), given.stock)
 
 
 @contextmanager
@@ -102,48 +99,48 @@ def running(args: ServeArgs, port: int) -> Iterator[None]:
             serve.shutdown()
 
 
-def _deploy(target: type, tier: Tier, stock: bool) -> Any:
-    """The deployment of a class; with `stock`, nothing but its name and its share of a core."""
-    if stock:
-        return serve.deployment(target, name=tier.name, ray_actor_options={"num_cpus": tier.num_cpus})
-    return serve.deployment(target, **tier.options())
+def _room(settings: Settings) -> Room:
+    """A laptop's room, but for what the settings say. In a Serve config the options of its deployments stand above."""
+    asked = {name: getattr(settings, name) for name in ("max_replicas", "upscale_delay_s", "downscale_delay_s")}
+    return replace(LAPTOP, **{name: value for name, value in asked.items() if value is not None})
 
 
-async def _call(method: Any, *args: Any) -> Any:
-    """One call over a hop, again when the replica died with it: a question asked twice has one answer."""
-    try:
-        return await method.remote(*args)
-    except RayActorError:
-        return await method.remote(*args)
+def _deploy(target: type, tier: Tier, room: Room | None) -> Any:
+    """The deployment of a class; without a room nothing but its name and its share of a core."""
+    if room is None:
+        return serve.deployment(target, name=tier.name, ray_actor_options={"num_cpus": LAPTOP.num_cpus})
+    return serve.deployment(target, **tier.options(room))
 
 
 class _Stages:
     """Retrieval and ranking behind their handles."""
 
     def __init__(self, retrieval: DeploymentHandle, ranking: DeploymentHandle) -> None:
-        self._retrieval, self._ranking = retrieval, ranking
+        self._retrieve, self._similar = Hop(retrieval, "retrieve"), Hop(retrieval, "similar")
+        self._user_vectors, self._scores = Hop(retrieval, "user_vectors"), Hop(retrieval, "scores")
+        self._rank, self._score = Hop(ranking, "rank"), Hop(ranking, "score")
 
     async def retrieve(
         self, version: str, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Sequence[PackedRows | None]
     ) -> list[Candidates]:
-        return list(await _call(self._retrieval.retrieve, version, users, k, barred, allowed))
+        return list(await self._retrieve(version, users, k, barred, allowed))
 
     async def similar(
         self, version: str, item_ids: Sequence[str], k: int, allowed: Sequence[PackedRows | None]
     ) -> list[Candidates]:
-        return list(await _call(self._retrieval.similar, version, item_ids, k, allowed))
+        return list(await self._similar(version, item_ids, k, allowed))
 
     async def user_vectors(self, version: str, users: UserBatch) -> Vectors:
-        return np.asarray(await _call(self._retrieval.user_vectors, version, users))
+        return np.asarray(await self._user_vectors(version, users))
 
     async def scores(self, version: str, users: UserBatch, rows: Rows) -> NDArray[np.float32]:
-        return np.asarray(await _call(self._retrieval.scores, version, users, rows))
+        return np.asarray(await self._scores(version, users, rows))
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
-        return list(await _call(self._ranking.rank, version, users, candidates))
+        return list(await self._rank(version, users, candidates))
 
     async def score(self, version: str, users: UserBatch, items: Sequence[Rows]) -> list[Candidates]:
-        return list(await _call(self._ranking.score, version, users, items))
+        return list(await self._score(version, users, items))
 
 
 class _RouterDeployment(Router):
@@ -161,38 +158,3 @@ class _RouterDeployment(Router):
         bundles = LiveBundles(registry, experiment.pinned, SETTLE_S, measures)
         live = LiveExperiment(experiment, bundles, experiments, SETTLE_S)
         super().__init__(bundles, open_store(store), live, stages, stages, measures, Exclusion(seen=exclude_seen))
-
-
-class _Behind:
-    """The router behind its handle."""
-
-    def __init__(self, router: DeploymentHandle) -> None:
-        self._router = router
-
-    async def recommend(self, queries: Sequence[Query]) -> list[bytes]:
-        try:
-            return list(await _call(self._router.recommend, queries))
-        except BackPressureError as error:
-            raise BusyError("more requests than this server can answer. Try again.") from error
-
-    async def spare(self, country: str | None) -> bytes:
-        return bytes(await _call(self._router.spare, country))
-
-    async def champion(self) -> str:
-        return str(await _call(self._router.champion))
-
-
-class _GatewayDeployment:
-    """The ASGI application is made in the replica, after its handles have arrived."""
-
-    def __init__(self, router: DeploymentHandle, store: str, door: DoorOptions, stock: bool) -> None:
-        self._front, self._door = Front(_Behind(router), batched=not stock), door
-        self._store = open_store(store)
-        warn_of_losses(self._store)
-
-    def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._front, self._store, self._door)
-
-    async def recommend(self, query: Query) -> bytes:
-        """One answer, for callers inside the cluster."""
-        return await self._front.recommend(query)

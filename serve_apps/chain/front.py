@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from models.errors import ShoalError
+from serve_apps.chain.admission import Admission, BusyError
 from serve_apps.chain.gathering import Gathering
+from serve_apps.chain.loop_lag import LoopLag
 from serve_apps.chain.messages import Query
 from serve_apps.chain.spare import SpareRows
 
@@ -20,10 +22,6 @@ _MAX_TIMES = 8
 """So many different times that are asked for have batches of their own; a batch is due when the first of it is."""
 _GRACE_S = 0.05
 """How much longer than a deadline the gateway waits: what comes just behind it is better than a spare row."""
-
-
-class BusyError(ShoalError):
-    """The queues behind the gateway are full: the question is not answered at all, so that others are in time."""
 
 
 class ChainError(ShoalError):
@@ -45,11 +43,21 @@ class Front:
 
     def __init__(self, behind: Behind, *, batched: bool = True) -> None:
         self._behind, self._batched = behind, batched
+        self._admission = Admission(LoopLag())
         self._gatherings: dict[int, Gathering[Query, bytes]] = {}
         self._spare = SpareRows(behind.spare)
 
+    @property
+    def full(self) -> bool:
+        """True when one more question would be turned away."""
+        return self._admission.full
+
     async def recommend(self, query: Query) -> bytes:
         """The answer, by its deadline; `BusyError`, `ChainError`."""
+        with self._admission.one(query.timeout_ms / 1_000):
+            return await self._answer(query)
+
+    async def _answer(self, query: Query) -> bytes:
         self._spare.want(query)
         try:
             async with asyncio.timeout(max(query.deadline.left(), 0.0) + _GRACE_S):
@@ -75,6 +83,12 @@ class Front:
         if gathering is None:
             if not self._batched or len(self._gatherings) >= _MAX_TIMES:
                 return (await self._behind.recommend([query]))[0]
-            gathering = Gathering(self._behind.recommend, BATCH_SIZE, BATCHES_UNDER_WAY)
+            gathering = Gathering(self._in_time, BATCH_SIZE, BATCHES_UNDER_WAY)
             self._gatherings[query.timeout_ms] = gathering
         return await gathering.ask(query)
+
+    async def _in_time(self, queries: Sequence[Query]) -> list[bytes]:
+        """The batch, given up once nobody waits for it: one that hangs would keep its place from the next."""
+        last = max(query.deadline.left() for query in queries)
+        async with asyncio.timeout(max(last, 0.0) + _GRACE_S):
+            return await self._behind.recommend(queries)

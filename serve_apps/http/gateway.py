@@ -11,7 +11,8 @@ from fastapi.responses import Response
 
 from cluster.online.store import OnlineStore
 from models.errors import StoreError
-from serve_apps.chain.front import BusyError, ChainError
+from serve_apps.chain.admission import BusyError
+from serve_apps.chain.front import ChainError
 from serve_apps.chain.messages import Query as Question
 from serve_apps.http.api import (
     HealthResponse,
@@ -28,6 +29,7 @@ from serve_apps.http.door_options import DoorOptions
 from serve_apps.http.errors import ERRORS, HttpError, install_error_handlers
 from serve_apps.http.model_bodies import body_of, described
 from serve_apps.http.privacy_routes import privacy_routes
+from serve_apps.http.shedding import Shedding, busy
 from serve_apps.http.writes import write_routes
 
 _log = logging.getLogger(__name__)
@@ -37,6 +39,9 @@ _HEALTH_TIMEOUT_S = 5.0
 class Chain(Protocol):
     """The rest of the graph, as the routes see it; `chain/front.py`."""
 
+    @property
+    def full(self) -> bool: ...
+
     async def recommend(self, query: Question) -> bytes: ...
 
     async def champion(self) -> str: ...
@@ -45,7 +50,8 @@ class Chain(Protocol):
 def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
     """The FastAPI application over a chain and a store; `ConfigError` when it cannot read its keys."""
     app = FastAPI(title="Shoal", version="1", description="Recommendations from events.", docs_url=None, redoc_url=None)
-    app.add_middleware(Door, keys=door.open_keys())
+    app.add_middleware(Shedding, chain=chain)
+    app.add_middleware(Door, keys=door.open_keys())  # the last that is added is the first that is met
     install_error_handlers(app)
     app.include_router(_read_routes(chain))
     app.include_router(write_routes(store, door.event_times))
@@ -88,7 +94,7 @@ async def _row(chain: Chain, query: Question) -> Response:
     try:
         return Response(await chain.recommend(query), media_type="application/json")
     except BusyError as error:
-        raise HttpError(503, "busy", str(error)) from error
+        raise busy(str(error)) from error
     except ChainError as error:
         raise HttpError(503, "late", str(error)) from error
 

@@ -22,14 +22,17 @@ import pytest
 from cluster.consuming.consumer import ConsumeOptions, Consumer
 from cluster.delta.lake import Lake
 from cluster.online.store import OnlineStore, open_store
+from cluster.registry import Registry
 from models.tables import Table
 from serve_apps.http.api import InteractionBody
 from tests.benchmarks.sizes import sizes
 from tests.cluster.consuming.gateway_process import HOST, cpu_s, gateway
+from tests.cluster.consuming.gateway_storm import kill_gateways
 from tests.cluster.consuming.random_events import BATCH
 from tests.cluster.consuming.storm import Outcome, kill_consumers, kill_redis, kill_writers
 from tests.cluster.consuming.test_reference import lake_after
 from tests.cluster.redis.redis_server import start
+from tests.serve_apps.sample_bundle import publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
@@ -78,6 +81,16 @@ def test_killed_writers_of_the_sqlite_file(tmp_path: Path, lake: Lake) -> None:
 def test_killed_redis_server(tmp_path: Path, lake: Lake) -> None:
     (tmp_path / "redis").mkdir()
     _check("redis-server", kill_redis(tmp_path / "redis", lake, NUM_KILLS))
+
+
+def test_killed_gateway_replicas(url: str, tmp_path: Path) -> None:
+    """The whole server, batches of events through HAProxy; what is not acknowledged is posted again."""
+    registry = Registry(str(tmp_path / "registry"))
+    publish(registry, "v1")
+    registry.promote("v1")
+    outcome, num_again = kill_gateways(url, tmp_path, registry.uri, NUM_KILLS)
+    _check(f"gateway replicas over {url.partition(':')[0]}", outcome)
+    print(f"{num_again} posts were sent again")
 
 
 def test_random_events_through_http(url: str, lake: Lake) -> None:

@@ -9,12 +9,14 @@ import orjson
 import pytest
 from pydantic import ValidationError
 from ray import serve as ray_serve
+from ray.serve._private.build_app import build_app as ray_build
 
 from models.errors import ConfigError
 from serve_apps.app import ServeArgs, build_app, running
+from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.messages import HomeQuery
 from serve_apps.serve import main
-from serve_apps.serve_options import GATEWAY, RANKING, RETRIEVAL, ROUTER
+from serve_apps.serve_options import LAPTOP, TIERS
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,24 @@ def test_a_misspelt_argument_is_an_error() -> None:
 
 
 def test_the_whole_graph_fits_on_less_than_one_core() -> None:
-    assert sum(tier.num_cpus for tier in (GATEWAY, ROUTER, RETRIEVAL, RANKING)) <= 1.0
+    assert len(TIERS) * LAPTOP.num_cpus <= 1.0
+
+
+def test_the_settings_say_how_many_replicas_and_how_soon(sample_registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = ServeArgs(host="127.0.0.1", registry=sample_registry)
+
+    def scaling(args: ServeArgs) -> list[tuple[Any, ...]]:
+        configs = [
+            d._deployment_config.autoscaling_config for d in ray_build(build_app(args), name="shoal").deployments
+        ]
+        return [(c.max_replicas, c.upscale_delay_s, c.downscale_delay_s) for c in configs if c is not None]
+
+    assert scaling(args) == [(LAPTOP.max_replicas, 5, 60)] * len(TIERS)
+    monkeypatch.setenv("SHOAL_MAX_REPLICAS", "7")
+    monkeypatch.setenv("SHOAL_UPSCALE_DELAY_S", "0.5")
+    monkeypatch.setenv("SHOAL_DOWNSCALE_DELAY_S", "2")
+    assert scaling(args) == [(7, 0.5, 2)] * len(TIERS)
+    assert scaling(args.model_copy(update={"stock": True})) == []
 
 
 def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:
@@ -52,7 +71,8 @@ def test_the_wired_graph_answers(sample_registry: str, tmp_path: Path) -> None:
         "stock": True,
     }
     handle = ray_serve.run(build_app(args), _local_testing_mode=True)
-    answer = orjson.loads(handle.recommend.remote(HomeQuery("u1", 3)).result())
+    question = HomeQuery("u1", 3, timeout_ms=10_000, deadline=Deadline.after(10_000))
+    answer = orjson.loads(handle.recommend.remote(question).result())
     assert (answer["variant"], answer["model_version"], len(answer["items"])) == ("old", "v2", 3)
 
 

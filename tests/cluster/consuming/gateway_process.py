@@ -24,6 +24,8 @@ spawn = multiprocessing.get_context("spawn")
 class NoRows:
     """Nothing is recommended here: these servers take events."""
 
+    full = False
+
     async def recommend(self, query: HomeQuery | SimilarQuery) -> bytes:
         raise NotImplementedError
 

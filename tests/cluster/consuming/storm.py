@@ -6,7 +6,7 @@ import multiprocessing
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -124,7 +124,7 @@ def kill_consumers(url: str, lake: Lake, times: int, seed: int = 1) -> Outcome:
         running.append(_consumer(url, lake))
     _wait(1.0, [writer])
     writer.kill()
-    return _outcome(url, lake, [writer], running)
+    return outcome(url, lake, writer.ids, running)
 
 
 def kill_writers(url: str, lake: Lake, times: int, seed: int = 2) -> Outcome:
@@ -137,7 +137,7 @@ def kill_writers(url: str, lake: Lake, times: int, seed: int = 2) -> Outcome:
         writer.started()
         _wait(chance.uniform(0.05, 0.5), [writer])
         writer.kill()
-    return _outcome(url, lake, writers, running)
+    return outcome(url, lake, set().union(*(writer.ids for writer in writers)), running)
 
 
 def kill_redis(folder: Path, lake: Lake, times: int, seed: int = 3) -> Outcome:
@@ -161,7 +161,7 @@ def kill_redis(folder: Path, lake: Lake, times: int, seed: int = 3) -> Outcome:
                 server.kill()
             else:
                 writer.kill()
-                return _outcome(url, lake, [writer], running)
+                return outcome(url, lake, writer.ids, running)
     raise AssertionError("not reached")
 
 
@@ -191,7 +191,8 @@ def _consumer(url: str, lake: Lake) -> BaseProcess:
     return process
 
 
-def _outcome(url: str, lake: Lake, writers: list[Writer], running: list[BaseProcess]) -> Outcome:
+def outcome(url: str, lake: Lake, acknowledged: set[str], running: Sequence[BaseProcess] = ()) -> Outcome:
+    """End the consumers that run, move what is left to the lake, and count."""
     for process in running:
         process.kill()
         process.join()
@@ -201,4 +202,4 @@ def _outcome(url: str, lake: Lake, writers: list[Writer], running: list[BaseProc
     counts = store.item_counts(["item"])[0]
     store.close()
     in_lake = Counter(lake.read(Table.INTERACTIONS, ["interaction_id"])["interaction_id"].to_pylist())
-    return Outcome(set().union(*(writer.ids for writer in writers)), in_lake, counts.get("click", 0))
+    return Outcome(acknowledged, in_lake, counts.get("click", 0))

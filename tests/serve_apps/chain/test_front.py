@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
+from serve_apps.chain.admission import BusyError
 from serve_apps.chain.deadline import Deadline
-from serve_apps.chain.front import BATCH_SIZE, BATCHES_UNDER_WAY, BusyError, ChainError, Front
+from serve_apps.chain.front import BATCH_SIZE, BATCHES_UNDER_WAY, ChainError, Front
 from serve_apps.chain.gathering import Gathering
 from serve_apps.chain.messages import HomeQuery, Query, RankQuery, SimilarQuery
 
@@ -74,6 +75,19 @@ async def test_who_has_another_time_does_not_share() -> None:
     behind.open.set()
     await asyncio.gather(*asked)
     assert sorted(behind.batches) == [1] * 8 + [2, 2]
+
+
+async def test_batches_that_hang_do_not_keep_their_places() -> None:
+    behind = Behind()
+    front = Front(behind)
+    assert await front.recommend(home("u0", 50)) == b"u0"
+    behind.open.clear()
+    for _ in range(3):
+        rows = await asyncio.gather(*(front.recommend(home(f"u{n}", 50)) for n in range(BATCHES_UNDER_WAY)))
+        assert [orjson.loads(row)["fallback_cause"] for row in rows] == ["chain_late"] * BATCHES_UNDER_WAY
+    assert behind.batches == [1] * (1 + 3 * BATCHES_UNDER_WAY)
+    behind.open.set()
+    assert await front.recommend(home("u9", 5_000)) == b"u9"
 
 
 async def test_a_spare_row_answers_when_nothing_else_does() -> None:
