@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from cluster.online import catalogue
@@ -118,9 +119,9 @@ def test_the_minute_of_the_readme_keeps_its_promises(address: str, tmp_path: Pat
     assert run(live, address, tmp_path).body["country"] == "NO"
 
 
-def test_the_readme_shows_every_operation_there_is(address: str, tmp_path: Path) -> None:
+def test_the_readme_shows_every_operation_there_is(address: str) -> None:
     """All that an application or an operator would ask for: the probes, and many at once, aside."""
-    [document] = [run(f"curl {PRINTED}/openapi.json", address, tmp_path).body]
+    document = httpx.get(f"http://{address}/openapi.json", timeout=300).json()
     there = {
         (method.upper(), path)
         for path, operations in document["paths"].items()
