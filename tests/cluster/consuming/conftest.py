@@ -1,4 +1,4 @@
-"""An empty store and an empty lake, each in files of the test's own."""
+"""An empty lake, and an empty store in a file: processes of their own open the same by its URL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[OnlineStore]:
+def sqlite_store(url: str) -> Iterator[OnlineStore]:
     store = open_store(url)
     yield store
     store.close()

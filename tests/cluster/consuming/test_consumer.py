@@ -37,49 +37,51 @@ def holders(store: OnlineStore, job: Job) -> dict[int, str]:
 
 
 @pytest.mark.slow
-def test_events_reach_the_lake_and_what_is_trending_by_themselves(url: str, store: OnlineStore, lake: Lake) -> None:
+def test_events_reach_the_lake_and_what_is_trending_by_themselves(
+    url: str, sqlite_store: OnlineStore, lake: Lake
+) -> None:
     consumer = Consumer(url, lake.uri, OPTIONS)
-    store.append([event(n, user=f"user-{n}", item="item") for n in range(50)])
-    store.append_exposures([exposure(1)])
-    eventually(lambda: sum(in_lake(lake).values()) == 50 and read_all(store) == [], 10)
-    assert store.item_counts(["item"]) == [{"click": 50}]
+    sqlite_store.append([event(n, user=f"user-{n}", item="item") for n in range(50)])
+    sqlite_store.append_exposures([exposure(1)])
+    eventually(lambda: sum(in_lake(lake).values()) == 50 and read_all(sqlite_store) == [], 10)
+    assert sqlite_store.item_counts(["item"]) == [{"click": 50}]
     assert lake.num_rows(Table.EXPOSURES) == 1
     assert {health.partitions for health in consumer.health()} == {(0, 1, 2, 3)}
     assert {lag.num_entries for lag in consumer.lags()} == {0}
     consumer.stop()
-    assert store.leases.holders() == []
+    assert sqlite_store.leases.holders() == []
 
 
 @pytest.mark.slow
 def test_consumers_share_the_partitions_and_a_stopped_one_gives_its_share_back(
-    url: str, store: OnlineStore, lake: Lake
+    url: str, sqlite_store: OnlineStore, lake: Lake
 ) -> None:
     with ExitStack() as stack:
         running = [Consumer(url, lake.uri, OPTIONS) for _ in range(2)]
         stack.callback(running[1].stop)
-        eventually(lambda: sorted(Counter(holders(store, Job.LAKE).values()).values()) == [2, 2], 5)
+        eventually(lambda: sorted(Counter(holders(sqlite_store, Job.LAKE).values()).values()) == [2, 2], 5)
         running[0].stop()
-        eventually(lambda: sorted(Counter(holders(store, Job.LAKE).values()).values()) == [4], 2)
+        eventually(lambda: sorted(Counter(holders(sqlite_store, Job.LAKE).values()).values()) == [4], 2)
 
 
 @pytest.mark.slow
-def test_a_turn_that_fails_is_tried_again(url: str, store: OnlineStore, tmp_path: Path) -> None:
+def test_a_turn_that_fails_is_tried_again(url: str, sqlite_store: OnlineStore, tmp_path: Path) -> None:
     place = tmp_path / "lake"
     place.write_text("a file is in the way")
     consumer = Consumer(url, str(place), OPTIONS)
-    store.append([event(1)])
+    sqlite_store.append([event(1)])
     eventually(lambda: any(health.error for health in consumer.health()), 5)
-    eventually(lambda: store.item_counts(["item-1"]) == [{"click": 1}], 5)  # the other job goes on
+    eventually(lambda: sqlite_store.item_counts(["item-1"]) == [{"click": 1}], 5)  # the other job goes on
     place.unlink()
     eventually(lambda: in_lake(Lake(str(place))) == Counter(["event-1"]), 5)
     eventually(lambda: not any(health.error for health in consumer.health()), 5)
     consumer.stop()
 
 
-def test_a_step_longer_than_its_lease_is_not_begun_again_for_ever(store: OnlineStore) -> None:
+def test_a_step_longer_than_its_lease_is_not_begun_again_for_ever(sqlite_store: OnlineStore) -> None:
     """A read of the log that takes longer than the lease lives: what was read is counted and moved all the same."""
-    store.append([event(n) for n in range(3)])
-    counting = Counting(store, 3_600.0)
+    sqlite_store.append([event(n) for n in range(3)])
+    counting = Counting(sqlite_store, 3_600.0)
     done: list[int | None] = []
 
     def work(partition: int, lease: Callable[[], Lease | None]) -> bool:
@@ -87,41 +89,41 @@ def test_a_step_longer_than_its_lease_is_not_begun_again_for_ever(store: OnlineS
         done.append(counting.step(partition, lease))
         return False
 
-    loop = JobLoop(store, Job.TRENDING, "me", 1.0, 0.05, work)
+    loop = JobLoop(sqlite_store, Job.TRENDING, "me", 1.0, 0.05, work)
     loop.turn()
     assert [num for num in done if num] == [3]
-    assert store.item_counts(["item-1"]) == [{"click": 1}]
+    assert sqlite_store.item_counts(["item-1"]) == [{"click": 1}]
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_killed_or_hanging_actor_is_taken_over_and_another_comes(
-    url: str, store: OnlineStore, lake: Lake, blow: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    url: str, sqlite_store: OnlineStore, lake: Lake, blow: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with consumers(url, lake.uri, 2, OPTIONS) as fleet:
-        eventually(lambda: len(set(holders(store, Job.LAKE).values())) == 2, 60)
+        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values())) == 2, 60)
         eventually(lambda: all(fleet._answered), 60)  # one that is still starting is given more time
-        before = set(holders(store, Job.LAKE).values())
+        before = set(holders(sqlite_store, Job.LAKE).values())
         pid = ray.get(fleet._actors[0].__ray_call__.remote(lambda _: os.getpid()))
         monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
         monkeypatch.setattr("cluster.consuming.fleet.HUNG_S", 3.0)
         os.kill(pid, blow)
-        store.append([event(n, user=f"user-{n}") for n in range(40)])
+        sqlite_store.append([event(n, user=f"user-{n}") for n in range(40)])
         taken_s = eventually(lambda: sum(in_lake(lake).values()) == 40, 10)
         assert taken_s < 5
-        eventually(lambda: len(set(holders(store, Job.LAKE).values()) - before) == 1, 60)
+        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values()) - before) == 1, 60)
         monkeypatch.undo()
         assert len(fleet.health()) == 2
-    assert store.leases.holders() == []
+    assert sqlite_store.leases.holders() == []
     assert set(in_lake(lake).values()) == {1}
 
 
 def test_status_says_who_is_behind(
-    url: str, store: OnlineStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    url: str, sqlite_store: OnlineStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store.append([event(n) for n in range(3)])
-    store.leases.hold(Job.LAKE, [0], "somebody", 30)
+    sqlite_store.append([event(n) for n in range(3)])
+    sqlite_store.leases.hold(Job.LAKE, [0], "somebody", 30)
     monkeypatch.setenv("SHOAL_STORE", url)
     time.sleep(0.1)
     assert main(["status"]) == 0

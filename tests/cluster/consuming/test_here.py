@@ -47,14 +47,17 @@ def scraped(port: int) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_the_command_consumes_says_how_far_it_is_and_gives_its_share_back(
-    url: str, store: OnlineStore, tmp_path: Path
+    url: str, sqlite_store: OnlineStore, tmp_path: Path
 ) -> None:
     lake, port = Lake(f"{tmp_path}/lake"), free_port()
     command = [sys.executable, "-m", "pipelines.consume", "--here", "--metrics-port", str(port), "--lake", lake.uri]
     environment = {**os.environ, "SHOAL_STORE": url, "SHOAL_LAKE_INTERVAL_S": "0.1"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        store.append([event(n, user=f"user-{n}", item="item") for n in range(50)])
-        eventually(lambda: len(store.leases.holders()) == 8 and store.item_counts(["item"]) == [{"click": 50}], 60)
+        sqlite_store.append([event(n, user=f"user-{n}", item="item") for n in range(50)])
+        eventually(
+            lambda: len(sqlite_store.leases.holders()) == 8 and sqlite_store.item_counts(["item"]) == [{"click": 50}],
+            60,
+        )
         eventually(lambda: lake.num_rows(Table.INTERACTIONS) == 50, 30)
         samples = scraped(port)
         assert samples.keys() == {
@@ -64,13 +67,13 @@ def test_the_command_consumes_says_how_far_it_is_and_gives_its_share_back(
         assert set(samples.values()) == {0.0}
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
-    assert (process.returncode, store.leases.holders()) == (0, [])
+    assert (process.returncode, sqlite_store.leases.holders()) == (0, [])
     assert re.search(r"this consumer moves the event log to .*lake", said)
     assert "Traceback" not in said
 
 
 def test_one_that_hangs_ends_its_process(
-    url: str, store: OnlineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, sqlite_store: OnlineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for_ever, made = threading.Event(), []
 
@@ -88,7 +91,7 @@ def test_one_that_hangs_ends_its_process(
     monkeypatch.setattr(here, "Consumer", Noted)
     monkeypatch.setattr(here, "HUNG_S", 0.3)
     monkeypatch.setattr(here, "_CHECK_EVERY_S", 0.05)
-    store.append([event(1)])
+    sqlite_store.append([event(1)])
     started = time.monotonic()
     with pytest.raises(ShoalError, match="has done nothing for"):
         consume_here(url, f"{tmp_path}/lake", OPTIONS, threading.Event(), None)
@@ -97,14 +100,14 @@ def test_one_that_hangs_ends_its_process(
     made[0].stop()
 
 
-def test_a_port_that_is_taken_is_named(url: str, store: OnlineStore, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named(url: str, sqlite_store: OnlineStore, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         at = ("127.0.0.1", int(taken.getsockname()[1]))
         with pytest.raises(ConfigError, match=f"{at[0]}:{at[1]} cannot be listened on"):
             consume_here(url, f"{tmp_path}/lake", OPTIONS, threading.Event(), at)
-    assert store.leases.holders() == []
+    assert sqlite_store.leases.holders() == []
 
 
 def test_metrics_of_ray_are_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
