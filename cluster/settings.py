@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     experiments: Path | None = Field(None, description="Experiments file (TOML). Default: the champion for all.")
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the HTTP server listens on.")
+    min_replicas: int | None = Field(
+        None,
+        ge=1,
+        description="Replicas of each deployment, at least; with 2, one may die unseen. Default: 1.",
+    )
     max_replicas: int | None = Field(
         None, ge=1, description="Replicas of each deployment, at most. Default: half as many as there are cores."
     )

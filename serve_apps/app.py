@@ -101,8 +101,10 @@ def running(args: ServeArgs, port: int) -> Iterator[None]:
 
 def _room(settings: Settings) -> Room:
     """A laptop's room, but for what the settings say. In a Serve config the options of its deployments stand above."""
-    asked = {name: getattr(settings, name) for name in ("max_replicas", "upscale_delay_s", "downscale_delay_s")}
-    return replace(LAPTOP, **{name: value for name, value in asked.items() if value is not None})
+    names = ("min_replicas", "max_replicas", "upscale_delay_s", "downscale_delay_s")
+    asked = {name: getattr(settings, name) for name in names}
+    room = replace(LAPTOP, **{name: value for name, value in asked.items() if value is not None})
+    return replace(room, max_replicas=max(room.min_replicas, room.max_replicas))
 
 
 def _deploy(target: type, tier: Tier, room: Room | None) -> Any:

@@ -9,7 +9,7 @@ for argument; do
     if [ "$previous" = -f ]; then
         sed -i -e '/^frontend prometheus/,/mode/ s/bind :/bind 127.0.0.1:/' \
             -e '/^listen stats/,/enable/ s/bind \*:/bind 127.0.0.1:/' \
-            -e '/^frontend http_frontend/a\    http-request disable-l7-retry unless METH_GET or { path /api/recommendations/rank }' \
+            -e '/^frontend http_frontend/a\    http-request disable-l7-retry unless METH_GET or { path_beg /api/recommendations/ }' \
             -e "s#errorfile \(50[234]\) .*#errorfile \1 $here/unavailable.http#" "$argument"
     fi
     previous=$argument
