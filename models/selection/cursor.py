@@ -144,7 +144,8 @@ def _numbers_of_marks(marks: tuple[Mark, ...]) -> bytes:
 def _unpacked(body: bytes) -> Cursor:
     (length,) = _LENGTH.unpack_from(body)
     at = _LENGTH.size + length
-    *head, ids, rung, cause, origins, num = orjson.loads(body[_LENGTH.size : at])
+    head = orjson.loads(body[_LENGTH.size : at])
+    recommendation_id, version, variant, propensity, num_above, expires_s, ids, rung, cause, origins, num = head
     rows, scores = np.frombuffer(body, _ROWS, num, at), np.frombuffer(body, _SCORES, num, at + 4 * num)
     origin_of, marks = body[at + 8 * num : at + 9 * num], body[at + 9 * num : at + 10 * num]
     chances = body[at + 10 * num :]
@@ -156,7 +157,8 @@ def _unpacked(body: bytes) -> Cursor:
         np.frombuffer(chances, _SCORES) if chances else None,
         tuple(origins[number][1] for number in origin_of) if any(reason for _, reason in origins) else None,
     )
-    return Cursor(*head, rest, {int(place): item_id for place, item_id in ids.items()}, rung, cause)
+    unlisted = {int(place): item_id for place, item_id in ids.items()}
+    return Cursor(recommendation_id, version, variant, propensity, num_above, expires_s, rest, unlisted, rung, cause)
 
 
 def _decoded(text: str) -> bytes:

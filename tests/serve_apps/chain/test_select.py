@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.access.api_keys import ApiKey, Role, Secret, key_hash
 from cluster.registry import Registry
 from models.experiments import Experiment, Variant
 from models.exposures import Exposure
 from models.selection import parse_rules
-from serve_apps.http.door_options import DoorOptions
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
@@ -165,17 +162,6 @@ def test_chance_is_told_and_recorded_with_its_probability(serve: Serve) -> None:
 def test_fallbacks_are_as_they_were(serve: Serve) -> None:
     server = serve(experiment=by(pins={"0": "i59"}, diversity={"dpp": 0.5}))
     assert server.home("nobody", limit=4)["items"] == serve().home("nobody", limit=4)["items"]
-
-
-def test_reading_keys_may_ask_with_a_body(serve: Serve) -> None:
-    def key(role: Role) -> ApiKey:
-        secret = Secret(sha256=key_hash(role.value * 20), created=datetime.now(UTC))
-        return ApiKey(name=role.value, roles=frozenset({role}), secrets=(secret,))
-
-    server = serve(door=DoorOptions(fixed_keys=(key(Role.READ), key(Role.WRITE))))
-    for role, status in ((Role.READ, 200), (Role.WRITE, 403)):
-        headers = {"X-API-Key": role.value * 20}
-        assert server.http.post(HOME, json={"user_id": "u1"}, headers=headers).status_code == status
 
 
 @pytest.mark.parametrize(
