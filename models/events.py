@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from models.errors import InputError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MAX_ID_BYTES = 128
 MAX_POSITION = 2**31 - 1
 RATING_RANGE = (0.0, 10.0)

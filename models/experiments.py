@@ -11,6 +11,9 @@ source = "popularity"
 name = "model"
 weight = 90
 source = "model"            # version = "…" pins one; without it the champion answers
+
+[variants.selection]        # its rules of rows; without them those of a [selection] at the top hold
+diversity = { mmr = 0.7 }
 """
 
 from __future__ import annotations
@@ -24,18 +27,21 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from models.errors import ConfigError
+from models.selection.rules import NO_RULES, Rules
+from models.selection.rules_file import parse_rules
 
 Source = Literal["model", "popularity"]
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One arm. `version` None follows the champion."""
+    """One arm. `version` None follows the champion. `selection`: how its rows are chosen from what was found."""
 
     name: str
     weight: float
     source: Source = "model"
     version: str | None = None
+    selection: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +88,12 @@ def load_experiment(path: Path | None) -> Experiment:
 
 def parse_experiment(body: Mapping[str, Any]) -> Experiment:
     """Strict: an unknown key is an error that names the nearest one."""
-    _check_keys(body, ["salt", "variants"])
+    _check_keys(body, ["salt", "selection", "variants"])
+    rules = parse_rules(body.get("selection", {}))
     entries = body.get("variants")
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError("the experiment has no [[variants]]. Name at least one, as tables.")
-    variants = tuple(_variant(entry) for entry in entries)
+    variants = tuple(_variant(entry, rules) for entry in entries)
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names):
         raise ConfigError(f"variant names must differ; got {', '.join(names)}.")
@@ -95,7 +102,7 @@ def parse_experiment(body: Mapping[str, Any]) -> Experiment:
     return Experiment(body["salt"], variants)
 
 
-def _variant(entry: Mapping[str, Any]) -> Variant:
+def _variant(entry: Mapping[str, Any], rules: Rules) -> Variant:
     _check_keys(entry, [f.name for f in fields(Variant)])
     weight = entry.get("weight")
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
@@ -108,7 +115,12 @@ def _variant(entry: Mapping[str, Any]) -> Variant:
     version = entry.get("version")
     if version is not None and (not isinstance(version, str) or source != "model"):
         raise ConfigError(f"version {version!r} of a {source} variant: only a model variant has one, and it is text.")
-    return Variant(entry["name"], float(weight), source, version)
+    if "selection" in entry:
+        try:
+            rules = parse_rules(entry["selection"])
+        except ConfigError as error:
+            raise ConfigError(f"variant {entry['name']!r}: {error}") from error
+    return Variant(entry["name"], float(weight), source, version, rules)
 
 
 def _check_keys(body: Mapping[str, Any], known: list[str]) -> None:

@@ -24,6 +24,10 @@ EXPOSURES = pa.schema(
         pa.field("date", pa.date32(), nullable=False),
         # Circumstances of the request as one JSON object of strings, such as {"daytime": "morning"}.
         pa.field("context", pa.string()),
+        # Of each item the probability of it at its place, given those above; null where nothing was left to chance.
+        pa.field("propensities", pa.list_(pa.float32())),
+        # Items of the same recommendation on the pages before this one; null: none.
+        pa.field("num_above", pa.int32()),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )
@@ -31,7 +35,7 @@ EXPOSURES = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """One answer as it was shown; `surface` is `home` or `similar`."""
+    """One answer as it was shown; `surface` is `home` or `similar`. Further pages have the id of the first."""
 
     recommendation_id: str
     user_id: str
@@ -43,3 +47,5 @@ class Exposure:
     propensity: float
     timestamp: datetime
     context: str | None = None
+    propensities: tuple[float, ...] | None = None
+    num_above: int | None = None

@@ -73,6 +73,12 @@ class ItemTable:
         """Categories in row order."""
         return [names or [] for names in self._table["categories"].to_pylist()]
 
+    @cached_property
+    def released_us(self) -> NDArray[np.int64]:
+        """Days of release in row order, as their first microsecond, UTC; -1 where it is not known."""
+        days = self._table["released"].cast(pa.int32()).fill_null(-1).to_numpy().astype(np.int64)
+        return np.where(days >= 0, days * 86_400_000_000, -1)
+
     def features(self, spec: FeatureSpec, *, words: bool = True) -> ItemFeatures:
         """The nets' static item features. Categories and tags share their buckets.
 
@@ -80,10 +86,8 @@ class ItemTable:
         """
         tags = [[f"tag {name}" for name in names or []] for names in self._table["tags"].to_pylist()]
         labels = [[*categories, *tagged] for categories, tagged in zip(self.categories, tags, strict=True)]
-        days = self._table["released"].cast(pa.int32()).fill_null(-1).to_numpy().astype(np.int64)
-        released_us = np.where(days >= 0, days * 86_400_000_000, -1)
         titles = pl.Series(self._table["title"]) if words else None
-        return item_features(spec, labels, self.counts, released_us, titles)
+        return item_features(spec, labels, self.counts, self.released_us, titles)
 
 
 def _whole(table: pa.Table) -> pa.Table:

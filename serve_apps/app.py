@@ -19,6 +19,7 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from cluster.online.store import open_store
+from cluster.privacy.keys import load_keys
 from cluster.settings import Settings
 from models.candidates import Candidates
 from models.errors import ConfigError
@@ -27,6 +28,7 @@ from models.features import UserBatch
 from models.index.arrays import Vectors
 from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
+from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.router import Router
 from serve_apps.gateway_replica import GatewayReplica
@@ -159,4 +161,5 @@ class _RouterDeployment(Router):
         stages, measures = _Stages(retrieval, ranking), RayMeasures()
         bundles = LiveBundles(registry, experiment.pinned, SETTLE_S, measures)
         live = LiveExperiment(experiment, bundles, experiments, SETTLE_S)
-        super().__init__(bundles, open_store(store), live, stages, stages, measures, Exclusion(seen=exclude_seen))
+        exclusion, cursors = Exclusion(seen=exclude_seen), Cursors(load_keys().cursors)
+        super().__init__(bundles, open_store(store), live, stages, stages, measures, exclusion, cursors)

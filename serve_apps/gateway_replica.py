@@ -10,6 +10,8 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.online.durability import warn_of_losses
 from cluster.online.store import open_store
+from cluster.privacy.keys import load_keys
+from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.front import Front
 from serve_apps.chain.messages import Query
 from serve_apps.hops import RouterBehind
@@ -26,7 +28,7 @@ class GatewayReplica:
         warn_of_losses(self._store)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._front, self._store, self._door)
+        return create_api(self._front, self._store, self._door, Cursors(load_keys().cursors))
 
     async def recommend(self, query: Query) -> bytes:
         """One answer, for callers inside the cluster."""

@@ -94,6 +94,8 @@ def decode(kind: int, body: bytes) -> Entry:
     if kind == REJECTED:
         return Rejected(**values)
     absent = {"model_version": None, "fallback": None}
+    if values.get("propensities") is not None:
+        values["propensities"] = tuple(values["propensities"])
     exposure = Exposure(**{**absent, **values, "item_ids": tuple(values["item_ids"])})
     texts = (exposure.recommendation_id, exposure.user_id, exposure.surface, *exposure.item_ids)
     if not all(isinstance(text, str) for text in texts):

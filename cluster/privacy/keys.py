@@ -1,4 +1,4 @@
-"""The master key of privacy, and the keys made of it: for hashes of ids, for receipts, for e-mail addresses.
+"""The master key of privacy, and the keys made of it: for hashes of ids, receipts, e-mail addresses, cursors.
 
 `SHOAL_PRIVACY_KEY` (64 hexadecimal digits), or the file `HOME/privacy.key`, made on first use with rights 0600. All
 processes of one deployment need the same one: hashes and sealed texts of another key mean nothing.
@@ -55,6 +55,11 @@ class PrivacyKeys:
                 f"what is kept of {purpose} was sealed under another privacy key, or altered. "
                 "Set SHOAL_PRIVACY_KEY to the key of this deployment."
             ) from None
+
+    @cached_property
+    def cursors(self) -> bytes:
+        """Signs the cursors of pages: `KEY_BYTES` that must not leave the servers."""
+        return self._derived("cursors")
 
     @cached_property
     def _subject_key(self) -> bytes:

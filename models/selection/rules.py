@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from models.selection.blocks import Blocks
 from models.selection.caps import Cap
-from models.selection.control import Control
+from models.selection.control import NO_CONTROL, Control
 from models.selection.dpp import Dpp
 from models.selection.exploration import Epsilon, PlackettLuce
 from models.selection.freshness import Freshness
@@ -25,6 +25,17 @@ class SelectionConfig:
 
 
 PLAIN = SelectionConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All that holds for the rows of a variant, merchandising among it."""
+
+    config: SelectionConfig = PLAIN
+    control: Control = NO_CONTROL
+
+
+NO_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)

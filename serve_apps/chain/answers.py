@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import orjson
 from models.candidates import Candidates
 from models.events import EventType
 from models.recommender import Recommender
+from models.selection import Listing, Mark
 from models.user_state import UserState
 from models.vocabulary import Rows
 from serve_apps.chain.task import AnyTask
@@ -28,6 +28,10 @@ _DONE = {
     EventType.RATING: "rated",
     EventType.LIKE: "liked",
 }
+Reasons = Callable[[Rows], list[str]]
+"""Why each of some items of a source is there."""
+_PLACED = {Mark.PINNED: "Pinned", Mark.PROMOTED: "Promoted", Mark.EXPLORED: "Something different"}
+"""The true reason of what relevance has not put where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of a recommendation answer (`api.RecommendationResponse`)."""
+    """The body of a recommendation answer (`api.RecommendationResponse`) and, of no concern to who asked, with what
+    probability a random user gets its variant, each of its items stands where it does, and how many stand above them.
+    """
 
     recommendation_id: str
     items: list[Item]
@@ -51,24 +57,88 @@ class Answer:
     fallback: str | None
     fallback_cause: str | None
     freshness_ms: int | None
+    next_cursor: str | None = None
+    propensity: float = 1.0
+    propensities: tuple[float, ...] | None = None
+    num_above: int = 0
 
     def to_json(self) -> bytes:
         """Made once, here: bytes cross the hop and the gateway untouched."""
-        return orjson.dumps(self)
+        return orjson.dumps({name: getattr(self, name) for name in _SHOWN})
 
 
-def make_answer(items: list[Item], task: AnyTask, version: str) -> Answer:
-    """An answer under a new id, on the rung of its task; its freshness is the age of the user's newest event."""
+_SHOWN = (
+    *("recommendation_id", "items", "variant", "model_version"),
+    *("fallback", "fallback_cause", "freshness_ms", "next_cursor"),
+)
+
+
+def make_answer(
+    items: list[Item],
+    task: AnyTask,
+    version: str,
+    next_cursor: str | None = None,
+    propensities: Sequence[float] | None = None,
+    num_above: int = 0,
+) -> Answer:
+    """An answer under the id of its task and on its rung; its freshness is the age of the user's newest event."""
     user = task.user
     newest = max((event.timestamp_us for event in user.history), default=None)
     freshness_ms = None if newest is None else max(0, (user.now_us - newest) // 1_000)
-    return Answer(uuid.uuid4().hex, items, task.variant.name, version, task.rung, task.cause, freshness_ms)
+    return Answer(
+        task.recommendation_id,
+        items,
+        task.variant.name,
+        version,
+        task.rung,
+        task.cause,
+        freshness_ms,
+        next_cursor,
+        task.propensity,
+        None if propensities is None else tuple(propensities),
+        num_above,
+    )
 
 
 def recommended_items(recommender: Recommender, view: ItemView, user: UserState, candidates: Candidates) -> list[Item]:
     """A personal row."""
     reasons = personal_reasons(recommender, view, user, candidates.item_rows)
     return _items(view, candidates, reasons, "model")
+
+
+def with_reasons(listing: Listing, reasons: Mapping[str, Reasons]) -> Listing:
+    """The list with the reasons of these sources written down; those of all others come from the user's history."""
+    written: list[str | None] = [None] * len(listing)
+    for source, reasons_of in reasons.items():
+        places = [place for place, name in enumerate(listing.sources) if name == source]
+        for place, reason in zip(places, reasons_of(listing.item_rows[places]), strict=True):
+            written[place] = reason
+    return replace(listing, reasons=tuple(written)) if any(written) else listing
+
+
+def listed_items(
+    recommender: Recommender, view: ItemView, user: UserState, listing: Listing, num_above: int = 0
+) -> list[Item]:
+    """A page of a list, ranks from behind the items above it."""
+    placed = [_PLACED.get(mark) for mark in listing.marks]
+    known = [own or other for own, other in zip(placed, listing.reasons or [None] * len(listing), strict=True)]
+    places = [place for place, reason in enumerate(known) if reason is None]
+    for place, reason in zip(places, personal_reasons(recommender, view, user, listing.item_rows[places]), strict=True):
+        known[place] = reason
+    rows, scores = listing.item_rows.tolist(), listing.scores.tolist()
+    shown = zip(rows, scores, listing.sources, listing.marks, known, strict=True)
+    return [
+        {
+            "item_id": view.id_of(row),
+            "score": score,
+            "rank": rank,
+            "reason": reason,
+            "source": source,
+            **({} if mark is Mark.RANKED else {"mark": mark}),
+            "metadata": {"title": view.title(row), "categories": view.categories(row)},
+        }
+        for rank, (row, score, source, mark, reason) in enumerate(shown, start=num_above + 1)
+    ]
 
 
 def personal_reasons(recommender: Recommender, view: ItemView, user: UserState, rows: Rows) -> list[str]:

@@ -70,7 +70,7 @@ class Front:
             _log.exception("nothing behind the gateway answered")
         spare = self._spare.answer(query)
         if spare is None:
-            raise ChainError("nothing has answered yet, and nothing did in time. Try again in a moment.")
+            raise ChainError("nothing answered in time, and there is no row to stand in. Try again in a moment.")
         return spare
 
     async def champion(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+from models.selection import Control, Cursor
 from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, Deadline
 
 MAX_LIMIT = 200
@@ -16,22 +17,28 @@ _BY_DEFAULT = partial(Deadline.after, DEFAULT_TIMEOUT_MS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
     """`country`, when given, stands for the one the store knows. `filter`: of `models/filters`; nothing that does not
-    pass it is in the row, on any rung. `deadline`: `timeout_ms` after it was asked.
+    pass it is in the row, on any rung. `max_age_rating`: the same of what is rated above it, or not at all.
+    `deadline`: `timeout_ms` after it was asked.
     """
 
     country: str | None = None
     filter: str | None = None
+    max_age_rating: int | None = None
     timeout_ms: int = DEFAULT_TIMEOUT_MS
     deadline: Deadline = field(default_factory=_BY_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class HomeQuery(_Question):
-    """A row for a user."""
+    """A row for a user. `control`: what this request pins, promotes, boosts and buries. `cursor`: the row goes on where
+    another ended.
+    """
 
     surface: ClassVar[str] = "home"
     user_id: str
     limit: int
+    control: Control | None = None
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)

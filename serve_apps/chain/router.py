@@ -1,6 +1,6 @@
 """From questions to answers: each batch is hydrated, goes its surfaces' ways through the stages, and is recorded.
 
-    hydrate → (retrieve → rank → select) → record
+    hydrate → filter → (retrieve → rank → select) → record
 
 A stage that fails or is late costs its rung (`rungs.py`), never the answer. On every rung an item that is deleted,
 unavailable, expired or not for the user's country is left out. No row but one that was searched for is empty unless the
@@ -15,13 +15,17 @@ from typing import Protocol
 
 from cluster.online.store import OnlineStore
 from models.experiments import Experiment, Variant
+from models.selection import joined
+from models.user_state import UserState
 from serve_apps.chain.answers import Answer, make_answer
+from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.frame import Frame, Measures
 from serve_apps.chain.ladder import Ladder
 from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, Query
-from serve_apps.chain.rungs import Cause, Rung
+from serve_apps.chain.rungs import Cause
+from serve_apps.chain.stages.filter import Filter
 from serve_apps.chain.stages.hydrate import Hydrate
 from serve_apps.chain.stages.record import Recorder
 from serve_apps.chain.surfaces.home import Home
@@ -57,7 +61,9 @@ class Router:
         ranking: Ranker,
         measures: Measures,
         exclusion: Exclusion | None = None,
+        cursors: Cursors | None = None,
     ) -> None:
+        """`cursors` None: home rows have no further pages."""
         exclusion = exclusion or Exclusion()
         catalogue = LiveCatalogue(store.catalogue)
         bundles.before_each(catalogue.prepare)
@@ -67,9 +73,10 @@ class Router:
         self._ladder = Ladder(bundles, catalogue, self._trending, exclusion)
         self._recorder = Recorder(store)
         self._frame = Frame(measures)
+        self._filter = Filter(bundles, catalogue, self._frame)
         tools = Tools(bundles, catalogue, exclusion, retrieval, ranking, self._ladder, self._frame)
         self._surfaces: dict[str, Surface] = {
-            "home": Home(tools),
+            "home": Home(tools, cursors),
             "similar": Similar(tools),
             "search": Search(tools),
             "rank": Rank(tools),
@@ -99,42 +106,38 @@ class Router:
         hydrated = await self._frame.run("hydrate", self._hydrate.users(queries), deadline, _SHARE_OF_STORE)
         users = hydrated.result or self._hydrate.strangers(queries)
         experiment = self._experiment.current
+        tasks = [
+            _task(experiment, at, query, *user) for at, (query, user) in enumerate(zip(queries, users, strict=True))
+        ]
+        answers = {
+            task.at: make_answer([], task, self._bundles.champion.version)
+            for task in await self._filter.without(tasks, deadline)
+        }
         by_surface: dict[str, list[AnyTask]] = {}
-        for at, (query, (user, refused)) in enumerate(zip(queries, users, strict=True)):
-            by_surface.setdefault(query.surface, []).append(Task(at, query, user, _variant(experiment, query), refused))
-        answers = await self._filter(by_surface, deadline)
-        work = [self._surfaces[name].answer(tasks, hydrated.ok, deadline) for name, tasks in by_surface.items()]
-        for tasks, done in zip(by_surface.values(), await asyncio.gather(*work), strict=True):
-            answers.update(zip((task.at for task in tasks), done, strict=True))
+        for task in tasks:
+            if task.at not in answers:
+                by_surface.setdefault(task.query.surface, []).append(task)
+        work = [self._surfaces[name].answer(some, hydrated.ok, deadline) for name, some in by_surface.items()]
+        for some, done in zip(by_surface.values(), await asyncio.gather(*work), strict=True):
+            answers.update(zip((task.at for task in some), done, strict=True))
         in_order = [answers[at] for at in range(len(queries))]
-        self._recorder.record(queries, in_order, experiment)
+        self._recorder.record(queries, in_order)
         self._frame.count([(query.surface, answer) for query, answer in zip(queries, in_order, strict=True)])
         return [answer.to_json() for answer in in_order]
 
-    async def _filter(self, by_surface: dict[str, list[AnyTask]], deadline: Deadline) -> dict[int, Answer]:
-        """Tell each task what passes its filter. Those that have to go without are answered here, and leave."""
-        answers: dict[int, Answer] = {}
-        filtered = [task for tasks in by_surface.values() for task in tasks if task.query.filter is not None]
-        if not filtered:
-            return answers
-        ready = await self._frame.run("filter", asyncio.to_thread(self._fits, filtered), deadline)
-        if not ready.ok:
-            for task in filtered:
-                task.rung, task.cause = Rung.POPULAR, Cause.FILTER_LATE
-                answers[task.at] = make_answer([], task, self._bundles.champion.version)
-            for name, tasks in by_surface.items():
-                by_surface[name] = [task for task in tasks if task.at not in answers]
-        return answers
 
-    def _fits(self, tasks: Sequence[AnyTask]) -> bool:
-        for task in tasks:
-            recommender = self._bundles.held(self._bundles.answering(task.variant.version)) or self._bundles.champion
-            task.fits = self._catalogue.fits(recommender, task.query.filter)
-        return True
-
-
-def _variant(experiment: Experiment, query: Query) -> Variant:
-    """Home rows are in the experiment; the other surfaces are the same for all and carry their name."""
-    if isinstance(query, HomeQuery):
-        return experiment.assign(query.user_id)
-    return Variant(query.surface, 1.0)
+def _task(experiment: Experiment, at: int, query: Query, user: UserState, refused: bool) -> AnyTask:
+    """Home rows are in the experiment; the other surfaces are the same for all and carry their name. A further page
+    is of the variant and the recommendation that its list is of.
+    """
+    if not isinstance(query, HomeQuery):
+        return Task(at, query, user, Variant(query.surface, 1.0), refused)
+    if query.cursor is not None:
+        of_list = Variant(query.cursor.variant, 1.0)
+        task = Task(at, query, user, of_list, refused, propensity=query.cursor.propensity)
+        task.recommendation_id = query.cursor.recommendation_id
+        return task
+    variant = experiment.assign(query.user_id)
+    standing = variant.selection.control
+    control = standing if query.control is None else joined(query.control, standing)
+    return Task(at, query, user, variant, refused, propensity=experiment.propensity(variant), control=control)

@@ -34,7 +34,9 @@ class Cause(StrEnum):
     NOTHING_FOUND = "nothing_found"
     """No item is left that fits: all are seen, or none passes the filter."""
     FILTER_LATE = "filter_late"
-    """The filter was not ready in time, which the first one on a field of metadata may be: the row is empty."""
+    """The filter was not ready in time, which the first one on a field of metadata may be: the row is empty. On no
+    rung: only what raises and buries was late, and the row stands without it.
+    """
     STORE_UNAVAILABLE = "store_unavailable"
     RETRIEVAL_FAILED = "retrieval_failed"
     RETRIEVAL_LATE = "retrieval_late"

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from serve_apps.chain.messages import Query, RankQuery, SimilarQuery
+from serve_apps.chain.messages import HomeQuery, Query, RankQuery, SimilarQuery
 from serve_apps.chain.rungs import Cause, Rung
 
 _log = logging.getLogger(__name__)
@@ -36,10 +36,13 @@ class SpareRows:
         self._looked = 0.0
 
     def answer(self, query: Query) -> bytes | None:
-        """A whole answer for a question that nothing behind the gateway answered; None before the first look."""
+        """A whole answer for a question that nothing behind the gateway answered.
+
+        None before the first look, and for a further page: it can be asked for again, and popular items are none of it.
+        """
         country = query.country
         row = self._rows.get(country) or self._rows.get(None)
-        if row is None:
+        if row is None or (isinstance(query, HomeQuery) and query.cursor is not None):
             return None
         items = _fitting(query, row["items"])[: query.limit]
         fresh = {
@@ -77,7 +80,7 @@ class SpareRows:
 
 def _fitting(query: Query, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of the row that may answer the question."""
-    if query.filter is not None:
+    if query.filter is not None or query.max_age_rating is not None:
         return []
     if isinstance(query, RankQuery):
         return [item for item in items if item["item_id"] in query.item_ids]

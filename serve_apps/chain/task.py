@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from models.experiments import Variant
+from models.selection import NO_CONTROL, Control
 from models.user_state import UserState
 from serve_apps.chain.messages import Query
 from serve_apps.chain.rungs import Cause, Rung
@@ -25,7 +28,14 @@ class Task(Generic[_Query]):
     refused: bool = False
     """The user refused personalization."""
     fits: Fits | None = None
-    """What passes the question's filter, if it has one."""
+    """What passes the question's filter and the user's limit of age, if there is one."""
+    propensity: float = 1.0
+    """With which a random user gets the variant."""
+    control: Control = NO_CONTROL
+    """What is pinned, promoted, boosted and buried, by the variant and by the question."""
+    passes: Mapping[str, Fits] = field(default_factory=dict)
+    """What passes each filter of the control."""
+    recommendation_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     rung: Rung | None = None
     cause: Cause | None = None
 

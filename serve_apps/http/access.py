@@ -27,6 +27,8 @@ class Rule:
 
 RULES = (
     Rule("GET", "/api/recommendations/", frozenset({Role.READ})),
+    Rule("POST", "/api/recommendations/home", frozenset({Role.READ})),
+    Rule("POST", "/api/recommendations/rank", frozenset({Role.READ})),
     Rule("POST", "/api/interactions", frozenset({Role.WRITE})),
     Rule("POST", "/api/feedback", frozenset({Role.WRITE})),
     Rule("GET", "/api/health", _EVERY_KEY),

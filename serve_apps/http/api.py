@@ -20,6 +20,9 @@ from models.events import (
 )
 from models.filters.bounds import MAX_CHARS
 from models.filters.parser import parse
+from models.selection import Cursor
+from models.selection.cursor import MAX_CHARS as MAX_CURSOR_CHARS
+from serve_apps.chain.age_rating import MAX_AGE
 from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, Deadline
 from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, RankQuery, SearchQuery, SimilarQuery
 from serve_apps.chain.rungs import Cause, Rung
@@ -74,12 +77,24 @@ class _Asked(BaseModel):
     filter: FilterText | None = Field(
         None, description='Only what passes is in the row: genres ANY ("Drama") AND year >= 2000 (docs/filters.md).'
     )
+    max_age_rating: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_AGE,
+        description="Leaves out what is rated for older people in `metadata.age_rating`, and what has no rating.",
+    )
     timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS
 
     def common(self) -> dict[str, Any]:
         """The same as the question has it."""
         due = Deadline.after(self.timeout_ms)
-        return {"country": self.country, "filter": self.filter, "timeout_ms": self.timeout_ms, "deadline": due}
+        return {
+            "country": self.country,
+            "filter": self.filter,
+            "max_age_rating": self.max_age_rating,
+            "timeout_ms": self.timeout_ms,
+            "deadline": due,
+        }
 
 
 class HomeParams(_Asked):
@@ -88,6 +103,12 @@ class HomeParams(_Asked):
     user_id: Id | None = None
     session_id: SessionId = None
     limit: Limit = 20
+    cursor: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CURSOR_CHARS,
+        description="`next_cursor` of the page before, for the next page of the same list.",
+    )
 
     @model_validator(mode="after")
     def _somebody(self) -> Self:
@@ -95,9 +116,14 @@ class HomeParams(_Asked):
             raise ValueError("give either user_id or, for somebody without one, session_id")
         return self
 
-    def to_query(self) -> HomeQuery:
-        """The question as it crosses the graph."""
-        return HomeQuery(self.user_id or session_user(self.session_id or ""), self.limit, **self.common())
+    @property
+    def known_as(self) -> str:
+        """The id under which the user is known."""
+        return self.user_id or session_user(self.session_id or "")
+
+    def to_query(self, cursor: Cursor | None = None) -> HomeQuery:
+        """The question as it crosses the graph. `cursor`: what the text of it says."""
+        return HomeQuery(self.known_as, self.limit, cursor=cursor, **self.common())
 
 
 class SimilarParams(_Asked):
@@ -150,7 +176,12 @@ class RecommendedItem(BaseModel):
     score: float
     rank: int = Field(description="Place in the row, from 1.")
     reason: str = Field(description="Why it is here; names what caused it.")
-    source: Literal["model", "similar", "search", "trending", "popularity", "list"]
+    source: Literal["model", "similar", "search", "trending", "popularity", "list", "control"] = Field(
+        description="What found it; `control`: nothing did, it was pinned or promoted."
+    )
+    mark: Literal["explored", "pinned", "promoted"] | None = Field(
+        None, description="Where something else than relevance put it at its place."
+    )
     metadata: dict[str, Any] | None = None
 
 
@@ -165,6 +196,9 @@ class RecommendationResponse(BaseModel):
     fallback_cause: Cause | None = Field(description="Why it had to; null when none had to.")
     freshness_ms: int | None = Field(
         description="Age of the newest event of the user that this answer has seen; null without one."
+    )
+    next_cursor: str | None = Field(
+        None, description="Of home: asks for the next page of this list, within half an hour; null on the last page."
     )
 
 

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.responses import Response
 
 from cluster.online.store import OnlineStore
-from models.errors import StoreError
+from models.errors import InputError, StoreError
+from models.selection import Cursor
 from serve_apps.chain.admission import BusyError
+from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.front import ChainError
 from serve_apps.chain.messages import Query as Question
 from serve_apps.http.api import (
@@ -23,6 +25,7 @@ from serve_apps.http.api import (
     SimilarParams,
 )
 from serve_apps.http.catalogue_routes import catalogue_routes
+from serve_apps.http.control_body import HomeBody, home_body
 from serve_apps.http.document import document_keys
 from serve_apps.http.door import Door
 from serve_apps.http.door_options import DoorOptions
@@ -47,13 +50,16 @@ class Chain(Protocol):
     async def champion(self) -> str: ...
 
 
-def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
-    """The FastAPI application over a chain and a store; `ConfigError` when it cannot read its keys."""
+def create_api(chain: Chain, store: OnlineStore, door: DoorOptions, cursors: Cursors | None = None) -> FastAPI:
+    """The FastAPI application over a chain and a store; `ConfigError` when it cannot read its keys.
+
+    `cursors`: those of the router; None: it gives none.
+    """
     app = FastAPI(title="Shoal", version="1", description="Recommendations from events.", docs_url=None, redoc_url=None)
     app.add_middleware(Shedding, chain=chain)
     app.add_middleware(Door, keys=door.open_keys())  # the last that is added is the first that is met
     install_error_handlers(app)
-    app.include_router(_read_routes(chain))
+    app.include_router(_read_routes(chain, cursors))
     app.include_router(write_routes(store, door.event_times))
     app.include_router(
         privacy_routes(store)
@@ -64,13 +70,18 @@ def create_api(chain: Chain, store: OnlineStore, door: DoorOptions) -> FastAPI:
     return app
 
 
-def _read_routes(chain: Chain) -> APIRouter:
+def _read_routes(chain: Chain, cursors: Cursors | None) -> APIRouter:
     routes = APIRouter(prefix="/api/recommendations", responses=ERRORS)
 
     @routes.get("/home", response_model=RecommendationResponse)
     async def home(params: Annotated[HomeParams, Query()]) -> Response:
-        """A personal row for a user; popular items, named in `fallback`, for a stranger."""
-        return await _row(chain, params.to_query())
+        """A personal row for a user; popular items, named in `fallback`, for a stranger. `cursor`: its next page."""
+        return await _row(chain, params.to_query(_cursor(cursors, params)))
+
+    @routes.post("/home", response_model=RecommendationResponse, openapi_extra=home_body())
+    async def controlled_home(body: Annotated[HomeBody, Depends(body_of(HomeBody))]) -> Response:
+        """The same, with items pinned to positions, promoted, boosted or buried."""
+        return await _row(chain, body.to_query(_cursor(cursors, body)))
 
     @routes.get("/similar", response_model=RecommendationResponse)
     async def similar(params: Annotated[SimilarParams, Query()]) -> Response:
@@ -88,6 +99,17 @@ def _read_routes(chain: Chain) -> APIRouter:
         return await _row(chain, body.to_query())
 
     return routes
+
+
+def _cursor(cursors: Cursors | None, params: HomeParams) -> Cursor | None:
+    if params.cursor is None:
+        return None
+    try:
+        if cursors is None:
+            raise InputError("this server gives no cursors. Ask without one.")
+        return cursors.read(params.cursor, params.known_as)
+    except InputError as error:
+        raise HttpError(422, "invalid_cursor", f"cursor: {error}") from error
 
 
 async def _row(chain: Chain, query: Question) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.filters.column_values import Mask
-from models.filters.expressions import Expression
+from models.filters.expressions import And, Expression
 from models.filters.item_columns import ItemColumns
 from models.filters.masks import Masks
 from models.filters.matching import matches
@@ -32,6 +32,10 @@ class Fits:
         """For each item row, whether it passes."""
         passes: Mask = self.mask[rows]
         return passes
+
+    def also(self, other: Fits) -> Fits:
+        """What passes both filters, which are of the same bundle."""
+        return Fits(self.mask & other.mask, And((self.expression, other.expression)))
 
     def newcomer(self, item_id: str, state: ItemState) -> bool:
         """Whether an item passes that only the catalogue knows: of it, there are title and categories."""

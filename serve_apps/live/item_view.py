@@ -166,6 +166,21 @@ class ItemView:
         """For each item row one that the bundle knows: itself or, of a newcomer, the known item most like it."""
         return self.newcomers.placed.stand_ins(rows)
 
+    def row_of(self, item_id: str) -> int | None:
+        """The row of an item, also of a newcomer; None when it has none."""
+        row = self._items.vocabulary.row(item_id)
+        return self.newcomers.row(item_id) if row is None else row
+
+    def passing(self, rows: Rows, fits: Fits) -> NDArray[np.bool_]:
+        """For each item row, a newcomer's among them, whether it passes a filter."""
+        passes = np.zeros(len(rows), np.bool_)
+        known = rows < len(self._items)
+        passes[known] = fits.rows(rows[known])
+        for place in np.flatnonzero(~known).tolist():
+            row = int(rows[place])
+            passes[place] = fits.newcomer(self.id_of(row), self._newcomer(row))
+        return passes
+
     def title(self, row: int) -> str | None:
         """The newest title known."""
         if row >= len(self._items):

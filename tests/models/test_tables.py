@@ -10,7 +10,7 @@ import pytest
 from models.events import SCHEMA_VERSION
 from models.tables import TABLES, Table
 
-GOLDEN = Path(__file__).parent / "golden" / "tables.v3.json"
+GOLDEN = Path(__file__).parent / "golden" / "tables.v4.json"
 
 
 def contract(table: Table) -> dict[str, object]:

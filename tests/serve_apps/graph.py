@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from cluster.online.store import OnlineStore, open_store
 from models.experiments import CHAMPION_FOR_ALL, Experiment
+from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.front import Front
 from serve_apps.chain.router import Ranker, Retriever, Router
@@ -23,6 +24,8 @@ from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.experiment import LiveExperiment
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
+
+CURSORS = Cursors(b"a key that all replicas have")
 
 
 class Counted:
@@ -88,6 +91,7 @@ def built(
             ranking or _ranking(registry, experiment.pinned, experiments),
             measures,
             Exclusion(seen=exclude_seen),
+            CURSORS,
         )
         stack.callback(router.close)
-        yield Graph(create_api(Front(router), store, door), store, router, measures)
+        yield Graph(create_api(Front(router), store, door, CURSORS), store, router, measures)

@@ -32,6 +32,8 @@ from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 from models.vocabulary import USERS_FILE
 
 SPEC = FeatureSpec()
+RATINGS = ("", ', "age_rating": 0', ', "age_rating": 6', ', "age_rating": "12+"', ', "age_rating": "16"')
+"""Of the items, one in five each; the first have none."""
 NORWAY_ITEMS = 3
 """Norway's own popular list is `i5, i6, i7`; everywhere it is `i0, i1, …`."""
 
@@ -80,7 +82,7 @@ def _write(folder: Path, item_ids: list[str], user_ids: list[str], seed: int, pr
         "tags": [[]] * num_items,
         "released": [None] * num_items,
         "num_interactions": list(range(num_items, 0, -1)),
-        "attributes": [f'{{"year": {1990 + n % 30}}}' for n in range(num_items)],
+        "attributes": [f'{{"year": {1990 + n % 30}{RATINGS[n % 5]}}}' for n in range(num_items)],
     }
     items = ItemTable(pa.table(columns, schema=SCHEMA))
     items.save(folder)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from cluster.online.store import OnlineStore
 from models.errors import StoreError
-from models.experiments import Experiment
 from models.exposures import Exposure
 from serve_apps.chain.answers import Answer
-from serve_apps.chain.messages import HomeQuery, Query
+from serve_apps.chain.messages import Query
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +32,13 @@ class Recorder:
         self._under_way: set[asyncio.Task[None]] = set()
         self._writer = ThreadPoolExecutor(1, "exposures")
 
-    def record(self, queries: Sequence[Query], answers: Sequence[Answer], experiment: Experiment) -> None:
-        """Start recording; returns at once. Needs a running event loop. `experiment`: that was under way."""
+    def record(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
+        """Start recording; returns at once. Needs a running event loop."""
         if len(self._under_way) >= _MAX_UNDER_WAY:
             _log.error("%d exposures were not recorded: the store is too slow", len(answers))
             return
         now = datetime.now(UTC)
-        shares = {variant.name: experiment.propensity(variant) for variant in experiment.variants}
-        exposures = [_exposure(query, answer, shares, now) for query, answer in zip(queries, answers, strict=True)]
+        exposures = [_exposure(query, answer, now) for query, answer in zip(queries, answers, strict=True)]
         task = asyncio.create_task(self._append(exposures))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -56,8 +54,7 @@ class Recorder:
             _log.error("%d exposures were not recorded: %s", len(exposures), error)
 
 
-def _exposure(query: Query, answer: Answer, shares: Mapping[str, float], now: datetime) -> Exposure:
-    home = isinstance(query, HomeQuery)
+def _exposure(query: Query, answer: Answer, now: datetime) -> Exposure:
     return Exposure(
         recommendation_id=answer.recommendation_id,
         user_id=query.user_id or "",
@@ -66,7 +63,8 @@ def _exposure(query: Query, answer: Answer, shares: Mapping[str, float], now: da
         model_version=answer.model_version,
         fallback=answer.fallback,
         item_ids=tuple(item["item_id"] for item in answer.items),
-        # Similar items are outside the experiment: everybody gets the same.
-        propensity=shares[answer.variant] if home else 1.0,
+        propensity=answer.propensity,
         timestamp=now,
+        propensities=answer.propensities,
+        num_above=answer.num_above or None,
     )

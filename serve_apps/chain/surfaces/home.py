@@ -6,7 +6,7 @@ retrieve → rank → select, below them the ladder
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,14 +16,18 @@ from models.candidates import Candidates
 from models.features import UserBatch
 from models.index.packed_rows import PackedRows
 from models.recommender import Recommender
+from models.selection.pool import MODEL
 from models.vocabulary import Rows
-from serve_apps.chain.answers import Answer, make_answer, recommended_items
+from serve_apps.chain.answers import Answer, Reasons, with_reasons
+from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.frame import Outcome
 from serve_apps.chain.messages import HomeQuery
 from serve_apps.chain.rungs import Cause, Rung
 from serve_apps.chain.stages.newcomers import brought_back, joined, new_candidates, standing_in
 from serve_apps.chain.stages.retrieve import allowed_candidates
+from serve_apps.chain.stages.select import choose
+from serve_apps.chain.surfaces.paging import Paging
 from serve_apps.chain.task import Task
 from serve_apps.chain.tools import Tools
 
@@ -33,22 +37,26 @@ _HomeTask = Task[HomeQuery]
 class Home:
     """Answers home tasks, those of one bundle together."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, tools: Tools, cursors: Cursors | None = None) -> None:
+        self._tools, self._paging = tools, Paging(tools, cursors)
 
     async def answer(self, tasks: Sequence[_HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
         """One answer for each task, in order; `hydrated` False: nothing is known of anybody."""
         by_version: dict[str, list[_HomeTask]] = {}
         answers: dict[int, Answer] = {}
+        further = [task for task in tasks if task.query.cursor is not None]
         for task in tasks:
+            if task.query.cursor is not None:
+                continue
             at_once = self._at_once(task, hydrated)
             if at_once is None:
                 version = self._tools.bundles.answering(task.variant.version)
                 by_version.setdefault(version, []).append(task)
             else:
                 answers[task.at] = at_once
-        done = await asyncio.gather(*(self._personal(version, some, deadline) for version, some in by_version.items()))
-        for some, theirs in zip(by_version.values(), done, strict=True):
+        work = [self._personal(version, some, deadline) for version, some in by_version.items()]
+        done = await asyncio.gather(self._paging.next(further, hydrated, deadline), *work)
+        for some, theirs in zip([further, *by_version.values()], done, strict=True):
             answers.update(zip((task.at for task in some), theirs, strict=True))
         return [answers[task.at] for task in tasks]
 
@@ -99,7 +107,7 @@ class Home:
                 task.rung = Rung.WITHOUT_RANKING
                 task.cause = Cause.RANKING_LATE if ranked.late else Cause.RANKING_FAILED
         with tools.frame.timed("select"):
-            return [self._row(recommender, task, order) for task, order in zip(tasks, orders, strict=True)]
+            return [self._row(recommender, task, {MODEL: order}, {}) for task, order in zip(tasks, orders, strict=True)]
 
     async def _retrieve(
         self,
@@ -113,16 +121,24 @@ class Home:
         some = users if len(at) == len(users) else users.take(np.asarray(at))
         return await self._tools.retrieval.retrieve(version, some, k, [barred[n] for n in at], allowed)
 
-    def _row(self, recommender: Recommender, task: _HomeTask, candidates: Candidates) -> Answer:
-        ladder = self._tools.ladder
-        if not len(candidates):
+    def _row(
+        self,
+        recommender: Recommender,
+        task: _HomeTask,
+        lists: Mapping[str, Candidates],
+        reasons: Mapping[str, Reasons],
+    ) -> Answer:
+        """`lists`: by source, the model's and others. `reasons`: of the others, why their items are there."""
+        ladder, view = self._tools.ladder, self._tools.catalogue.view(recommender)
+        # Without what has left while it was ranked.
+        lists = {source: view.kept(candidates, task.user, task.fits) for source, candidates in lists.items()}
+        if not any(map(len, lists.values())):
             return ladder.popular(task, Cause.NOTHING_FOUND)
-        if task.rung is None:
-            ladder.keep(task, recommender, candidates)
-        view = self._tools.catalogue.view(recommender)
-        candidates = view.kept(candidates, task.user, task.fits)  # what has left while it was ranked
-        items = recommended_items(recommender, view, task.user, candidates.head(task.query.limit))
-        return make_answer(ladder.filled(items, recommender, task), task, recommender.version)
+        if task.rung is None and MODEL in lists:
+            ladder.keep(task, recommender, lists[MODEL])
+        length = self._paging.length(task.query.limit)
+        listing = choose(recommender, view, self._tools.exclusion, task, lists, length)
+        return self._paging.first(task, recommender, with_reasons(listing, reasons))
 
 
 def _why(stage: Outcome[Any]) -> Cause:

@@ -53,6 +53,8 @@ def exposure(number: int) -> Exposure:
         item_ids=("item-1", "item-2"),
         propensity=0.5,
         timestamp=START,
+        propensities=(1.0, 0.25),
+        num_above=20,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import numpy as np
 import orjson
 import pytest
 
+from models.selection import Cursor, Listing, Mark
 from serve_apps.chain.admission import BusyError
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.front import BATCH_SIZE, BATCHES_UNDER_WAY, ChainError, Front
@@ -116,8 +118,19 @@ async def test_a_spare_row_adds_nothing_to_a_list_and_passes_no_filter() -> None
     behind.error = RuntimeError("the router is broken")
     ranked = orjson.loads(await front.recommend(RankQuery("u1", ("None-3", "other", "None-1"))))
     assert [item["item_id"] for item in ranked["items"]] == ["None-1", "None-3"]
-    filtered = HomeQuery("u1", 3, filter="year > 2000")
-    assert orjson.loads(await front.recommend(filtered))["items"] == []
+    for asked in (HomeQuery("u1", 3, filter="year > 2000"), HomeQuery("u1", 3, max_age_rating=99)):
+        assert orjson.loads(await front.recommend(asked))["items"] == []
+
+
+async def test_a_spare_row_is_no_further_page() -> None:
+    behind = Behind()
+    front = Front(behind)
+    await front.recommend(home("u0"))
+    await asyncio.sleep(0.05)
+    behind.error = RuntimeError("the router is broken")
+    rest = Listing(np.zeros(1, np.int64), np.zeros(1, np.float32), ("model",), (Mark.RANKED,))
+    with pytest.raises(ChainError, match="Try again"):
+        await front.recommend(HomeQuery("u1", 3, cursor=Cursor("r", "v1", "model", 1.0, 3, 2**40, rest)))
 
 
 async def test_before_anything_has_answered_it_says_so() -> None:

@@ -38,6 +38,7 @@ def test_a_known_user_is_answered_by_the_model(server: Server) -> None:
         "fallback",
         "fallback_cause",
         "freshness_ms",
+        "next_cursor",
     }
     assert (answer["variant"], answer["model_version"], answer["fallback"]) == ("model", "v1", None)
     assert answer["freshness_ms"] is None

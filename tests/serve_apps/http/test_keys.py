@@ -67,14 +67,17 @@ def test_each_role_opens_its_routes_and_no_others(serve: Serve, keys: Keys) -> N
         "health": ("GET", "/api/health", {}),
         "document": ("GET", "/openapi.json", {}),
         "new route": ("DELETE", "/api/nowhere", {}),
-        "method": ("POST", HOME, {}),
+        "asked by a body": ("POST", "/api/recommendations/home", {"json": {"user_id": "u1"}}),
+        "ranked": ("POST", "/api/recommendations/rank", {"json": {"user_id": "u1", "item_ids": ["i1"]}}),
+        "method": ("PUT", HOME, {}),
     }
 
     def statuses(key: str) -> dict[str, int]:
         return {name: _status(server, key, method, path, **more) for name, (method, path, more) in asked.items()}
 
     shut = dict.fromkeys(asked, 403) | {"health": 200, "document": 200}
-    reads, writes = {"row": 200, "similar": 200}, {"events": 200, "feedback": 200}
+    reads = dict.fromkeys(("row", "similar", "asked by a body", "ranked"), 200)
+    writes = {"events": 200, "feedback": 200}
     assert statuses(by_role[Role.READ]) == shut | reads
     assert statuses(by_role[Role.WRITE]) == shut | writes
     assert statuses(both) == shut | reads | writes
@@ -105,7 +108,7 @@ def test_the_table_names_routes_that_are_there(server: Server) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/api/recommendations/home"),
+        ("POST", "/api/recommendations/similar"),
         ("HEAD", "/api/recommendations/home"),
         ("GET", "/api/interactions"),
         ("POST", "/api/interactions/"),
