@@ -12,6 +12,12 @@ name = "model"
 weight = 90
 source = "model"            # version = "…" pins one; without it the champion answers
 
+[variants.sources]          # shares of the row by source; without it the model has all of it
+model = 0.8
+trending = 0.1
+new = 0.1
+followed = 0                # no share: for pages of rows, and where the others have run out
+
 [variants.selection]        # its rules of rows; without them those of a [selection] at the top hold
 diversity = { mmr = 0.7 }
 """
@@ -22,26 +28,39 @@ import difflib
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from models.errors import ConfigError
+from models.selection.blocks import Blocks
 from models.selection.rules import NO_RULES, Rules
 from models.selection.rules_file import parse_rules
 
 Source = Literal["model", "popularity"]
+SourceName = Literal["model", "co_visited", "content", "trending", "new", "continue", "followed", "popularity"]
+"""What can offer items for a home row (`serve_apps/chain/sources/`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One arm. `version` None follows the champion. `selection`: how its rows are chosen from what was found."""
+    """One arm. `version` None follows the champion. `selection`: how its rows are chosen from what was found.
+    `sources`: shares of the row by source, in the order of a page's rows; empty: the model alone. They are the blocks
+    of its rules, unless those have blocks of their own.
+    """
 
     name: str
     weight: float
     source: Source = "model"
     version: str | None = None
     selection: Rules = NO_RULES
+    sources: Mapping[SourceName, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        config = self.selection.config
+        if self.sources and config.blocks is None:
+            blocks = Blocks({name: share for name, share in self.sources.items() if share})
+            object.__setattr__(self, "selection", replace(self.selection, config=replace(config, blocks=blocks)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +139,21 @@ def _variant(entry: Mapping[str, Any], rules: Rules) -> Variant:
             rules = parse_rules(entry["selection"])
         except ConfigError as error:
             raise ConfigError(f"variant {entry['name']!r}: {error}") from error
-    return Variant(entry["name"], float(weight), source, version, rules)
+    return Variant(entry["name"], float(weight), source, version, rules, _sources(entry.get("sources", {}), source))
+
+
+def _sources(shares: Any, source: Source) -> Mapping[SourceName, float]:
+    if not isinstance(shares, dict) or (shares and source != "model"):
+        raise ConfigError(f"sources {shares!r} of a {source} variant: only a model variant has them, as a table.")
+    for name, share in shares.items():
+        if name not in get_args(SourceName):
+            near = difflib.get_close_matches(name, get_args(SourceName), n=1, cutoff=0.0)
+            raise ConfigError(f"a variant has an unknown source {name!r}. The nearest is {near[0]!r}.")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < float("inf"):
+            raise ConfigError(f"the share of source {name!r} must be a number from 0; got {share!r}.")
+    if shares and not any(shares.values()):
+        raise ConfigError("no source of a variant has a share above 0. Give one to at least one of them.")
+    return {name: float(share) for name, share in shares.items()}
 
 
 def _check_keys(body: Mapping[str, Any], known: list[str]) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from models.category_lists import CategoryLists
 from models.features import FeatureSpec, ItemFeatures, item_features
 from models.vocabulary import Vocabulary
 
@@ -78,6 +79,16 @@ class ItemTable:
         """Days of release in row order, as their first microsecond, UTC; -1 where it is not known."""
         days = self._table["released"].cast(pa.int32()).fill_null(-1).to_numpy().astype(np.int64)
         return np.where(days >= 0, days * 86_400_000_000, -1)
+
+    def by_release(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the items whose release is known, the oldest first, and when that was; made anew."""
+        rows = np.flatnonzero(self.released_us >= 0)
+        rows = rows[np.argsort(self.released_us[rows], kind="stable")]
+        return rows, self.released_us[rows]
+
+    def category_lists(self) -> CategoryLists:
+        """Popular items by category, made anew."""
+        return CategoryLists(self._table["categories"], self.counts)
 
     def features(self, spec: FeatureSpec, *, words: bool = True) -> ItemFeatures:
         """The nets' static item features. Categories and tags share their buckets.

@@ -21,7 +21,7 @@ from serve_apps.live.fits import Fits
 from serve_apps.live.item_view import ItemView
 
 Item = dict[str, Any]
-_DONE = {
+DONE = {
     EventType.VIEW: "viewed",
     EventType.CLICK: "clicked",
     EventType.PURCHASE: "bought",
@@ -62,15 +62,21 @@ class Answer:
     propensities: tuple[float, ...] | None = None
     num_above: int = 0
 
+    @property
+    def shown(self) -> list[Item]:
+        """All items of the answer, in order."""
+        return self.items
+
     def to_json(self) -> bytes:
         """Made once, here: bytes cross the hop and the gateway untouched."""
-        return orjson.dumps({name: getattr(self, name) for name in _SHOWN})
+        return orjson.dumps({name: getattr(self, name) for name in SHOWN})
 
 
-_SHOWN = (
+SHOWN = (
     *("recommendation_id", "items", "variant", "model_version"),
     *("fallback", "fallback_cause", "freshness_ms", "next_cursor"),
 )
+"""What of an answer its caller sees."""
 
 
 def make_answer(
@@ -144,7 +150,7 @@ def listed_items(
 def personal_reasons(recommender: Recommender, view: ItemView, user: UserState, rows: Rows) -> list[str]:
     """For each item row, the item of the user's history that lies nearest to it."""
     otherwise = "Based on your earlier activity" if recommender.knows(user) else "Chosen for you"
-    done = {event.item_id: _DONE[event.event_type] for event in user.history if event.event_type in _DONE}
+    done = {event.item_id: DONE[event.event_type] for event in user.history if event.event_type in DONE}
     return [
         f"Because you {done[cause]} {view.title_of(cause) or cause}" if cause else otherwise
         for cause in recommender.causes(user, view.stand_ins(rows))

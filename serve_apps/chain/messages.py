@@ -11,6 +11,8 @@ from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, Deadline
 
 MAX_LIMIT = 200
 """Items of a row, at most."""
+MAX_ROWS = 20
+"""Rows of a page, at most."""
 _BY_DEFAULT = partial(Deadline.after, DEFAULT_TIMEOUT_MS)
 
 
@@ -30,8 +32,8 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class HomeQuery(_Question):
-    """A row for a user. `control`: what this request pins, promotes, boosts and buries. `cursor`: the row goes on where
-    another ended.
+    """A row for a user or, with `rows`, a page of at most so many, each of at most `limit` items. `control`: what this
+    request pins, promotes, boosts and buries in the row. `cursor`: the row goes on where another ended.
     """
 
     surface: ClassVar[str] = "home"
@@ -39,6 +41,7 @@ class HomeQuery(_Question):
     limit: int
     control: Control | None = None
     cursor: Cursor | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,8 @@ class RankQuery(_Question):
 
 
 Query = HomeQuery | SimilarQuery | SearchQuery | RankQuery
+
+
+def asks_for_page(query: Query) -> bool:
+    """Whether the answer is a page of rows."""
+    return isinstance(query, HomeQuery) and query.rows is not None

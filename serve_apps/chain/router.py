@@ -23,12 +23,13 @@ from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.exclusion import Exclusion
 from serve_apps.chain.frame import Frame, Measures
 from serve_apps.chain.ladder import Ladder
-from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, Query
+from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, Query, asks_for_page
 from serve_apps.chain.rungs import Cause
 from serve_apps.chain.stages.filter import Filter
 from serve_apps.chain.stages.hydrate import Hydrate
 from serve_apps.chain.stages.record import Recorder
 from serve_apps.chain.surfaces.home import Home
+from serve_apps.chain.surfaces.page import PageAnswer
 from serve_apps.chain.surfaces.rank import Rank
 from serve_apps.chain.surfaces.search import Search
 from serve_apps.chain.surfaces.similar import Similar
@@ -74,7 +75,7 @@ class Router:
         self._recorder = Recorder(store)
         self._frame = Frame(measures)
         self._filter = Filter(bundles, catalogue, self._frame)
-        tools = Tools(bundles, catalogue, exclusion, retrieval, ranking, self._ladder, self._frame)
+        tools = Tools(bundles, catalogue, exclusion, retrieval, ranking, self._ladder, self._trending, self._frame)
         self._surfaces: dict[str, Surface] = {
             "home": Home(tools, cursors),
             "similar": Similar(tools),
@@ -109,10 +110,10 @@ class Router:
         tasks = [
             _task(experiment, at, query, *user) for at, (query, user) in enumerate(zip(queries, users, strict=True))
         ]
-        answers = {
-            task.at: make_answer([], task, self._bundles.champion.version)
-            for task in await self._filter.without(tasks, deadline)
-        }
+        answers: dict[int, Answer] = {}
+        for task in await self._filter.without(tasks, deadline):
+            empty = make_answer([], task, self._bundles.champion.version)
+            answers[task.at] = PageAnswer.of(empty, []) if asks_for_page(task.query) else empty
         by_surface: dict[str, list[AnyTask]] = {}
         for task in tasks:
             if task.at not in answers:

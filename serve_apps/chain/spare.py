@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from serve_apps.chain.messages import HomeQuery, Query, RankQuery, SimilarQuery
+from serve_apps.chain.messages import HomeQuery, Query, RankQuery, SimilarQuery, asks_for_page
 from serve_apps.chain.rungs import Cause, Rung
 
 _log = logging.getLogger(__name__)
@@ -45,9 +45,11 @@ class SpareRows:
         if row is None or (isinstance(query, HomeQuery) and query.cursor is not None):
             return None
         items = _fitting(query, row["items"])[: query.limit]
+        items = [{**item, "rank": rank} for rank, item in enumerate(items, start=1)]
+        titled = {"title": "Popular", "source": "popularity", "items": items}
         fresh = {
             "recommendation_id": uuid.uuid4().hex,
-            "items": [{**item, "rank": rank} for rank, item in enumerate(items, start=1)],
+            **({"items": [], "rows": [titled] if items else []} if asks_for_page(query) else {"items": items}),
             "variant": query.surface,
             "fallback": Rung.POPULAR,
             "fallback_cause": Cause.CHAIN_LATE,

@@ -19,6 +19,7 @@ from serve_apps.chain.frame import Frame
 from serve_apps.chain.ladder import Ladder
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
+from serve_apps.live.trending import LiveTrending
 
 
 class Retriever(Protocol):
@@ -55,4 +56,5 @@ class Tools:
     retrieval: Retriever
     ranking: Ranker
     ladder: Ladder
+    trending: LiveTrending
     frame: Frame

@@ -18,13 +18,14 @@ from models.events import (
     derive_interaction_id,
     session_user,
 )
+from models.experiments import SourceName
 from models.filters.bounds import MAX_CHARS
 from models.filters.parser import parse
 from models.selection import Cursor
 from models.selection.cursor import MAX_CHARS as MAX_CURSOR_CHARS
 from serve_apps.chain.age_rating import MAX_AGE
 from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, Deadline
-from serve_apps.chain.messages import MAX_LIMIT, HomeQuery, RankQuery, SearchQuery, SimilarQuery
+from serve_apps.chain.messages import MAX_LIMIT, MAX_ROWS, HomeQuery, RankQuery, SearchQuery, SimilarQuery
 from serve_apps.chain.rungs import Cause, Rung
 
 MAX_BATCH = 1_000
@@ -109,6 +110,14 @@ class HomeParams(_Asked):
         max_length=MAX_CURSOR_CHARS,
         description="`next_cursor` of the page before, for the next page of the same list.",
     )
+    rows: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MAX_ROWS,
+            description="Ask for a page of titled rows, each of `limit` items at most; not heeded beside `cursor`.",
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _somebody(self) -> Self:
@@ -123,7 +132,8 @@ class HomeParams(_Asked):
 
     def to_query(self, cursor: Cursor | None = None) -> HomeQuery:
         """The question as it crosses the graph. `cursor`: what the text of it says."""
-        return HomeQuery(self.known_as, self.limit, cursor=cursor, **self.common())
+        rows = self.rows if cursor is None else None
+        return HomeQuery(self.known_as, self.limit, cursor=cursor, rows=rows, **self.common())
 
 
 class SimilarParams(_Asked):
@@ -176,7 +186,7 @@ class RecommendedItem(BaseModel):
     score: float
     rank: int = Field(description="Place in the row, from 1.")
     reason: str = Field(description="Why it is here; names what caused it.")
-    source: Literal["model", "similar", "search", "trending", "popularity", "list", "control"] = Field(
+    source: SourceName | Literal["similar", "search", "list", "control"] = Field(
         description="What found it; `control`: nothing did, it was pinned or promoted."
     )
     mark: Literal["explored", "pinned", "promoted"] | None = Field(
@@ -185,11 +195,22 @@ class RecommendedItem(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
+class TitledRow(BaseModel):
+    """A row of a page."""
+
+    title: str
+    source: SourceName
+    items: list[RecommendedItem]
+
+
 class RecommendationResponse(BaseModel):
-    """A row of recommendations. Send `recommendation_id` back with what the user did."""
+    """A row of recommendations, or a page of rows. Send `recommendation_id` back with what the user did."""
 
     recommendation_id: str
-    items: list[RecommendedItem]
+    items: list[RecommendedItem] = Field(description="The row; empty where a page was asked for.")
+    rows: list[TitledRow] | None = Field(
+        None, description="With `rows` in the question, and then alone: no item stands twice on the page."
+    )
     variant: str = Field(description="Arm of the experiment; `similar` for similar items, which are outside of it.")
     model_version: str
     fallback: Rung | None = Field(description="Which rung answered instead of the full chain; null when none had to.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -68,8 +69,9 @@ class HomeBody(HomeParams):
 
     def to_query(self, cursor: Cursor | None = None) -> HomeQuery:
         """The question as it crosses the graph."""
+        asked = super().to_query(cursor)
         control = self._control()
-        return HomeQuery(self.known_as, self.limit, None if control == Control() else control, cursor, **self.common())
+        return asked if control == Control() else replace(asked, control=control)
 
     def _control(self) -> Control:
         return Control(

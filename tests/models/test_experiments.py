@@ -26,6 +26,9 @@ version = "v7"
 """
 
 
+SOURCES = 'salt = "x"\n[[variants]]\nname = "a"\nweight = 1\n[variants.sources]\n'
+
+
 def test_shares_follow_the_weights() -> None:
     num = 20_000
     counts = Counter(SPLIT.assign(f"user-{n}").name for n in range(num))
@@ -69,6 +72,15 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     assert load_experiment(None) == CHAMPION_FOR_ALL
 
 
+def test_sources_keep_their_order_and_are_the_variants_own(tmp_path: Path) -> None:
+    path = tmp_path / "experiments.toml"
+    path.write_text(SOURCES + 'new = 1\nmodel = 0.7\ntrending = 0\n[[variants]]\nname = "b"\nweight = 1\n')
+    mixed, plain = load_experiment(path).variants
+    assert list(mixed.sources.items()) == [("new", 1.0), ("model", 0.7), ("trending", 0.0)]
+    assert plain.sources == {}
+    assert hash(mixed) != hash(plain)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -86,6 +98,16 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
         ('salt = "x"\n[[variants]]\nname = "a"\nweight = 1\nsource = "magic"', "'magic' is unknown. Use one of: model"),
         ('salt = "x"\n[[variants]]\nname = "a"\nweight = 1\nversion = 3', "version 3"),
         ('salt = "x"\n' + '[[variants]]\nname = "a"\nweight = 1\n' * 2, "must differ"),
+        (SOURCES + "trendin = 1", "unknown source 'trendin'. The nearest is 'trending'"),
+        (SOURCES + "model = -1", "'model' must be a number from 0; got -1"),
+        (SOURCES + "model = nan", "got nan"),
+        (SOURCES + "model = true", "got True"),
+        (SOURCES + "model = 0\nnew = 0.0", "no source of a variant has a share above 0"),
+        ('salt = "x"\n[[variants]]\nname = "a"\nweight = 1\nsources = 3', "sources 3 of a model variant"),
+        (
+            'salt = "x"\n[[variants]]\nname = "a"\nweight = 1\nsource = "popularity"\nsources = { new = 1 }',
+            "only a model variant has them",
+        ),
         ("salt = ", "is not TOML"),
     ],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,11 @@ def publish(
     seed: int = 1,
     profiles: bool = False,
     id_digits: int = 1,
+    released: Mapping[int, date] | None = None,
 ) -> str:
     """Publish a bundle of items `i0 …` and known users `u0 …`; `profiles`: one whose training has seen some.
 
-    `id_digits`: at least so many in an id; with 4 they are those of the demo.
+    `id_digits`: at least so many in an id; with 4 they are those of the demo. `released`: when, by number of the item.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
@@ -57,7 +59,7 @@ def publish(
         item_ids, user_ids = (
             [f"{kind}{n:0{id_digits}}" for n in range(num)] for kind, num in (("i", num_items), ("u", num_users))
         )
-        record = _write(folder, item_ids, user_ids, seed, profiles)
+        record = _write(folder, item_ids, user_ids, seed, profiles, released or {})
         manifest = Manifest(
             version=version,
             created_at=datetime.now(UTC).isoformat(),
@@ -71,7 +73,9 @@ def publish(
         return registry.publish(folder, manifest)
 
 
-def _write(folder: Path, item_ids: list[str], user_ids: list[str], seed: int, profiles: bool) -> dict[str, Any]:
+def _write(
+    folder: Path, item_ids: list[str], user_ids: list[str], seed: int, profiles: bool, released: Mapping[int, date]
+) -> dict[str, Any]:
     num_items, num_users = len(item_ids), len(user_ids)
     torch.manual_seed(seed)
     describe_retriever(folder, "two_tower", SPEC)
@@ -80,7 +84,7 @@ def _write(folder: Path, item_ids: list[str], user_ids: list[str], seed: int, pr
         "title": [f"Title {n}" for n in range(num_items)],
         "categories": [[f"c{n % 7}", f"c{n % 11}"] for n in range(num_items)],
         "tags": [[]] * num_items,
-        "released": [None] * num_items,
+        "released": [released.get(n) for n in range(num_items)],
         "num_interactions": list(range(num_items, 0, -1)),
         "attributes": [f'{{"year": {1990 + n % 30}{RATINGS[n % 5]}}}' for n in range(num_items)],
     }

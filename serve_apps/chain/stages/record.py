@@ -62,7 +62,7 @@ def _exposure(query: Query, answer: Answer, now: datetime) -> Exposure:
         variant=answer.variant,
         model_version=answer.model_version,
         fallback=answer.fallback,
-        item_ids=tuple(item["item_id"] for item in answer.items),
+        item_ids=tuple(item["item_id"] for item in answer.shown),
         propensity=answer.propensity,
         timestamp=now,
         propensities=answer.propensities,

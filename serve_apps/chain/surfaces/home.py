@@ -1,48 +1,41 @@
-"""Home: a personal row of the whole catalogue.
+"""Home: a personal row of the whole catalogue, or a page of rows.
 
-retrieve → rank → select, below them the ladder
+sources, side by side → rank → select or page, below them the ladder
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from models.candidates import Candidates
-from models.features import UserBatch
-from models.index.packed_rows import PackedRows
 from models.recommender import Recommender
 from models.selection.pool import MODEL
-from models.vocabulary import Rows
-from serve_apps.chain.answers import Answer, Reasons, with_reasons
+from serve_apps.chain.answers import Answer, with_reasons
 from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.frame import Outcome
-from serve_apps.chain.messages import HomeQuery
-from serve_apps.chain.rungs import Cause, Rung
-from serve_apps.chain.stages.newcomers import brought_back, joined, new_candidates, standing_in
-from serve_apps.chain.stages.retrieve import allowed_candidates
+from serve_apps.chain.rungs import Cause
+from serve_apps.chain.sources.gather import Offers, Sources
+from serve_apps.chain.sources.ranked import ranked
+from serve_apps.chain.sources.source import HomeTask
 from serve_apps.chain.stages.select import choose
+from serve_apps.chain.surfaces.page import Pages, wanted_sources
 from serve_apps.chain.surfaces.paging import Paging
-from serve_apps.chain.task import Task
 from serve_apps.chain.tools import Tools
-
-_HomeTask = Task[HomeQuery]
+from serve_apps.live.item_view import ItemView
 
 
 class Home:
     """Answers home tasks, those of one bundle together."""
 
     def __init__(self, tools: Tools, cursors: Cursors | None = None) -> None:
-        self._tools, self._paging = tools, Paging(tools, cursors)
+        self._tools, self._sources = tools, Sources(tools)
+        self._paging, self._pages = Paging(tools, cursors), Pages(tools, self._sources)
 
-    async def answer(self, tasks: Sequence[_HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
+    async def answer(self, tasks: Sequence[HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
         """One answer for each task, in order; `hydrated` False: nothing is known of anybody."""
-        by_version: dict[str, list[_HomeTask]] = {}
+        by_version: dict[str, list[HomeTask]] = {}
         answers: dict[int, Answer] = {}
         further = [task for task in tasks if task.query.cursor is not None]
         for task in tasks:
@@ -58,9 +51,9 @@ class Home:
         done = await asyncio.gather(self._paging.next(further, hydrated, deadline), *work)
         for some, theirs in zip([further, *by_version.values()], done, strict=True):
             answers.update(zip((task.at for task in some), theirs, strict=True))
-        return [answers[task.at] for task in tasks]
+        return await self._pages.completed(tasks, [answers[task.at] for task in tasks], deadline)
 
-    def _at_once(self, task: _HomeTask, hydrated: bool) -> Answer | None:
+    def _at_once(self, task: HomeTask, hydrated: bool) -> Answer | None:
         """The answer of a task that needs no tier."""
         ladder = self._tools.ladder
         if task.refused:
@@ -69,7 +62,7 @@ class Home:
             return ladder.popular(task, None if hydrated else Cause.STORE_UNAVAILABLE)
         return None if hydrated else ladder.trending(task, Cause.STORE_UNAVAILABLE)
 
-    async def _personal(self, version: str, tasks: Sequence[_HomeTask], deadline: Deadline) -> list[Answer]:
+    async def _personal(self, version: str, tasks: Sequence[HomeTask], deadline: Deadline) -> list[Answer]:
         ladder, frame = self._tools.ladder, self._tools.frame
         loaded = await frame.run("load", self._tools.bundles.get(version), deadline)
         recommender = loaded.result
@@ -82,63 +75,46 @@ class Home:
             for task in tasks
         ]
 
-    async def _rows(self, recommender: Recommender, tasks: Sequence[_HomeTask], deadline: Deadline) -> list[Answer]:
-        tools, version = self._tools, recommender.version
-        batch = recommender.batch([task.user for task in tasks])
-        barred = [recommender.rows(tools.exclusion.of(task.user)) for task in tasks]
-        ask = partial(self._retrieve, version, batch, barred)
-        view = tools.catalogue.view(recommender)
-        work = [tools.frame.run("retrieve", allowed_candidates(view, tasks, ask), deadline)]
-        if len(view.newcomers.placed):
-            work.append(tools.frame.run("newcomers", new_candidates(tools, recommender, tasks, batch), deadline))
-        found, *new = await asyncio.gather(*work)
-        if found.result is None:
-            return [tools.ladder.cached(task, _why(found)) for task in tasks]
-        whole = found.result
-        if new and new[0].result is not None:
-            whole = list(map(joined, whole, new[0].result))
-        stood_in = [standing_in(view, candidates) for candidates in whole]
-        ranked = await tools.frame.run("rank", tools.ranking.rank(version, batch, stood_in), deadline)
-        orders = whole
-        if ranked.result is not None:
-            orders = list(map(brought_back, whole, stood_in, ranked.result))
-        else:
-            for task in tasks:
-                task.rung = Rung.WITHOUT_RANKING
-                task.cause = Cause.RANKING_LATE if ranked.late else Cause.RANKING_FAILED
+    async def _rows(self, recommender: Recommender, tasks: Sequence[HomeTask], deadline: Deadline) -> list[Answer]:
+        tools, sources = self._tools, self._sources
+        batch = sources.batch(recommender, tasks, deadline)
+        gathered = await sources.gather(batch, [wanted_sources(task) for task in tasks])
+        failed = None if gathered.model is None or gathered.model.ok else _why(gathered.model)
+        left = [
+            {} if failed is not None and not task.query.rows and MODEL in wanted_sources(task) else some
+            for task, some in zip(tasks, gathered.offers, strict=True)
+        ]
+        offers = await ranked(tools, sources, batch, left, deadline)
         with tools.frame.timed("select"):
-            return [self._row(recommender, task, {MODEL: order}, {}) for task, order in zip(tasks, orders, strict=True)]
+            return [self._answer(recommender, task, some, failed) for task, some in zip(tasks, offers, strict=True)]
 
-    async def _retrieve(
-        self,
-        version: str,
-        users: UserBatch,
-        barred: Sequence[Rows],
-        at: Sequence[int],
-        k: int,
-        allowed: Sequence[PackedRows | None],
-    ) -> list[Candidates]:
-        some = users if len(at) == len(users) else users.take(np.asarray(at))
-        return await self._tools.retrieval.retrieve(version, some, k, [barred[n] for n in at], allowed)
-
-    def _row(
-        self,
-        recommender: Recommender,
-        task: _HomeTask,
-        lists: Mapping[str, Candidates],
-        reasons: Mapping[str, Reasons],
-    ) -> Answer:
-        """`lists`: by source, the model's and others. `reasons`: of the others, why their items are there."""
-        ladder, view = self._tools.ladder, self._tools.catalogue.view(recommender)
-        # Without what has left while it was ranked.
-        lists = {source: view.kept(candidates, task.user, task.fits) for source, candidates in lists.items()}
-        if not any(map(len, lists.values())):
+    def _answer(self, recommender: Recommender, task: HomeTask, offers: Offers, failed: Cause | None) -> Answer:
+        ladder, page = self._tools.ladder, task.query.rows is not None
+        if failed is not None and MODEL in wanted_sources(task):
+            below = ladder.cached(task, failed)
+            return self._pages.page(recommender, task, offers, below) if page else below
+        offers = _still(self._tools.catalogue.view(recommender), task, offers)
+        if not offers:
             return ladder.popular(task, Cause.NOTHING_FOUND)
-        if task.rung is None and MODEL in lists:
-            ladder.keep(task, recommender, lists[MODEL])
-        length = self._paging.length(task.query.limit)
+        if task.rung is None and MODEL in offers:
+            ladder.keep(task, recommender, offers[MODEL].candidates)
+        return self._pages.page(recommender, task, offers) if page else self._row(recommender, task, offers)
+
+    def _row(self, recommender: Recommender, task: HomeTask, offers: Offers) -> Answer:
+        lists = {name: offer.candidates for name, offer in offers.items()}
+        reasons = {name: offer.reasons for name, offer in offers.items() if name != MODEL}
+        view, length = self._tools.catalogue.view(recommender), self._paging.length(task.query.limit)
         listing = choose(recommender, view, self._tools.exclusion, task, lists, length)
         return self._paging.first(task, recommender, with_reasons(listing, reasons))
+
+
+def _still(view: ItemView, task: HomeTask, offers: Offers) -> Offers:
+    """Without what has left while it was ranked."""
+    left = {
+        name: offer.kept(lambda candidates: view.kept(candidates, task.user, task.fits))
+        for name, offer in offers.items()
+    }
+    return {name: offer for name, offer in left.items() if offer.shelves}
 
 
 def _why(stage: Outcome[Any]) -> Cause:

@@ -170,7 +170,7 @@ def test_what_was_shown_is_recorded_with_its_probability(serve: Serve) -> None:
     variants = (Variant("pop", 1, "popularity"), Variant("model", 3))
     server = serve(experiment=Experiment("salt", variants))
     answers = [server.home("u1", limit=4), server.row("similar", item_id="i1", limit=4, user_id="u1")]
-    exposures = _exposures(server, 2)
+    exposures = exposures_of(server, 2)
     for answer, exposure in zip(answers, exposures, strict=True):
         assert exposure.recommendation_id == answer["recommendation_id"]
         assert (exposure.user_id, exposure.variant) == ("u1", answer["variant"])
@@ -194,7 +194,7 @@ def test_a_batch_is_answered_in_order(serve: Serve) -> None:
     assert [body.count(b'"item_id"') for body in bodies] == [2, 1, 4, 5, 3]
 
 
-def _exposures(server: Server, num: int) -> list[Exposure]:
+def exposures_of(server: Server, num: int) -> list[Exposure]:
     """Exposures are appended after the answer, so they may be a moment away."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
