@@ -10,10 +10,10 @@ import numpy as np
 from models.candidates import Candidates
 from serve_apps.chain.sources.anchors import Anchor, anchors
 from serve_apps.chain.sources.offer import Offer, Shelf, alike
-from serve_apps.chain.sources.source import Batch
+from serve_apps.chain.sources.source import NUM_OFFERED, Batch
 from serve_apps.live.catalogue import LiveCatalogue
 
-_NUM_ALIKE = 50
+_NUM_ALIKE = NUM_OFFERED
 
 
 class Content:

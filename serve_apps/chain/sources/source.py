@@ -21,7 +21,7 @@ from serve_apps.chain.task import Task
 from serve_apps.live.item_view import ItemView
 
 HomeTask = Task[HomeQuery]
-NUM_OFFERED = 100
+NUM_OFFERED = 50
 """Items of a shelf, at most, of every source but the model."""
 
 
