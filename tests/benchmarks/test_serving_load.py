@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 RUN_S = seconds("BENCHMARK_SECONDS", 20)
 OVERLOAD_S = 3 * RUN_S
 MAX_P99_MS = {"half": 50.0, "sustained": 200.0, "twice": 300.0}
-CALLERS = 48
+CALLERS = 32
 """As many as the gateway always lets in, so that a saturated server refuses nobody."""
 SHARES = (0.95, 0.85, 0.75, 0.65, 0.55, 0.45)
 """Of what `CALLERS` are answered in a closed loop, the rates that are tried; an open loop has no mercy."""
