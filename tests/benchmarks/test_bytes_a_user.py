@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,7 +38,7 @@ MAX_RATIO = 1.15
 SHARD_BYTES = 64 << 30
 ALL_USERS = 100_000_000
 NUM_ITEMS = 10_000_000
-NUM_FEW = 1_000
+NUM_FEW = NUM_HISTORIES = 1_000
 NUM_COUNTED = 1_000
 """Items that appended events are of. Each costs counters of its own, which would be charged to few users otherwise."""
 WARM_USERS = 250
@@ -52,15 +53,20 @@ Opened = Callable[[float], AbstractContextManager[Measured]]
 HALF_LIFE_S = 21_600.0
 
 
-def history(number: int) -> list[HistoryEvent]:
-    """The events of one user, oldest first, some hours apart."""
+def history(number: int) -> tuple[HistoryEvent, ...]:
+    """The events of one user, oldest first, some hours apart. A thousand histories go round: their sizes are alike."""
+    return _history(number % NUM_HISTORIES)
+
+
+@cache
+def _history(number: int) -> tuple[HistoryEvent, ...]:
     chance = random.Random(number)
     now_us, events = int(START.timestamp()) * 1_000_000, []
     for place in range(HISTORY_LIMIT):
         now_us += chance.randrange(1_000_000, 40_000_000_000)
         kind = EventType.DISLIKE if place % 20 == 0 else EventType.CLICK
         events.append(HistoryEvent(f"item-{chance.randrange(NUM_ITEMS):07}", kind, now_us))
-    return events
+    return tuple(events)
 
 
 def name(number: int) -> str:
@@ -70,7 +76,7 @@ def name(number: int) -> str:
 def warm(store: OnlineStore, num_users: int) -> None:
     for first in range(0, num_users, WARM_USERS):
         numbers = range(first, min(first + WARM_USERS, num_users))
-        store.warm({name(n): OnlineUser(tuple(history(n)), "NL", ATTRIBUTES) for n in numbers})
+        store.warm({name(n): OnlineUser(history(n), "NL", ATTRIBUTES) for n in numbers})
 
 
 def append(store: OnlineStore, num_users: int) -> None:
