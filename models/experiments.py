@@ -54,7 +54,7 @@ class Variant:
     source: Source = "model"
     version: str | None = None
     selection: Rules = NO_RULES
-    sources: Mapping[SourceName, float] = field(default_factory=dict, hash=False)
+    sources: Mapping[SourceName, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         config = self.selection.config

@@ -9,6 +9,7 @@ import pytest
 
 from models.errors import ConfigError
 from models.experiments import CHAMPION_FOR_ALL, Experiment, Variant, load_experiment, parse_experiment
+from models.selection import Blocks
 
 SPLIT = Experiment(
     "s", (Variant("popularity", 10, "popularity"), Variant("model", 60), Variant("old", 30, version="v1"))
@@ -78,7 +79,8 @@ def test_sources_keep_their_order_and_are_the_variants_own(tmp_path: Path) -> No
     mixed, plain = load_experiment(path).variants
     assert list(mixed.sources.items()) == [("new", 1.0), ("model", 0.7), ("trending", 0.0)]
     assert plain.sources == {}
-    assert hash(mixed) != hash(plain)
+    assert mixed.selection.config.blocks == Blocks({"new": 1.0, "model": 0.7})
+    assert plain.selection.config.blocks is None
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ async def ranked(
 async def _of_model(tools: Tools, batch: Batch, found: Sequence[Candidates], deadline: Deadline) -> _Scored:
     if not found:
         return Outcome([])
+    if not deadline.for_stage():  # nothing is begun that nobody can wait for
+        return Outcome(late=True)
     stood_in = [standing_in(batch.view, candidates) for candidates in found]
     work = tools.ranking.rank(batch.recommender.version, batch.users, stood_in)
     done = await tools.frame.run("rank", work, deadline)
@@ -61,6 +63,8 @@ async def _of_model(tools: Tools, batch: Batch, found: Sequence[Candidates], dea
 async def _of_unions(tools: Tools, batch: Batch, unions: Sequence[Rows], deadline: Deadline) -> _Scored:
     if not unions:
         return Outcome([])
+    if not deadline.for_stage():  # nothing is begun that nobody can wait for
+        return Outcome(late=True)
     stood_in = [batch.view.stand_ins(rows) for rows in unions]
     asked = [np.unique(rows) for rows in stood_in]
     done = await tools.frame.run("rank", tools.ranking.score(batch.recommender.version, batch.users, asked), deadline)

@@ -90,10 +90,10 @@ class Home:
 
     def _answer(self, recommender: Recommender, task: HomeTask, offers: Offers, failed: Cause | None) -> Answer:
         ladder, page = self._tools.ladder, task.query.rows is not None
+        offers = _still(self._tools.catalogue.view(recommender), task, offers)
         if failed is not None and MODEL in wanted_sources(task):
             below = ladder.cached(task, failed)
             return self._pages.page(recommender, task, offers, below) if page else below
-        offers = _still(self._tools.catalogue.view(recommender), task, offers)
         if not offers:
             return ladder.popular(task, Cause.NOTHING_FOUND)
         if task.rung is None and MODEL in offers:
