@@ -242,11 +242,14 @@ class InteractionBody(BaseModel):
     timestamp: datetime | None = Field(None, description="With its zone, and near now (docs/security.md).")
     interaction_id: Id | None = None
     rating: float | None = Field(
-        None, json_schema_extra={"minimum": RATING_RANGE[0], "maximum": RATING_RANGE[1]}, description="Of 0 to 10."
+        None,
+        strict=True,
+        json_schema_extra={"minimum": RATING_RANGE[0], "maximum": RATING_RANGE[1]},
+        description="Of 0 to 10.",
     )
     session_id: Id | None = None
     recommendation_id: Id | None = None
-    position: int | None = Field(None, ge=0, le=MAX_POSITION)
+    position: int | None = Field(None, ge=0, le=MAX_POSITION, strict=True)
     country: Id | None = None
     device: Id | None = None
 

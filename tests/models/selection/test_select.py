@@ -82,8 +82,8 @@ def test_pins_stand_at_their_positions(
     for position, entry in pins.items():
         at = items.index(pool.item_rows[entry])
         assert shown.marks[at] is Mark.PINNED
-        # In a row that is too short what is placed behind its end closes up to it.
-        assert at == position or (at < position >= len(shown))
+        # In a row that is too short what is placed behind its end closes up to it: nothing is ranked any more there.
+        assert at == position or all(mark in (Mark.PINNED, Mark.PROMOTED) for mark in shown.marks[at:])
     assert shown.marks.count(Mark.PINNED) == len(pins)
 
 
