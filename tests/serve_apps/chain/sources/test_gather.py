@@ -27,7 +27,7 @@ async def _hangs(batch: Batch) -> list[Offer]:
     return []
 
 
-IN_TIME_MS = 1_600
+IN_TIME_MS = 3_000
 TROUBLES = [
     # Nothing is trending here.
     *((name, _raises, "failed", PATIENT_MS) for name in ALL if name != "trending"),
