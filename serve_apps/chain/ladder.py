@@ -32,10 +32,10 @@ class Ladder:
         self._last_rows.keep(task.user, recommender.version, candidates)
 
     def cached(self, task: AnyTask, cause: Cause) -> Answer:
-        """The user's last row while it holds, else what `trending` says."""
+        """The user's last row while it holds and what passes of its bundle is known, else what `trending` says."""
         last = self._last_rows.get(task.user)
         recommender = self._bundles.held(last.version) if last else None
-        if last is None or recommender is None:
+        if last is None or recommender is None or (task.fits and not task.fits.is_made(last.version)):
             return self.trending(task, cause)
         view = self._catalogue.view(recommender)
         barred = recommender.rows(self._exclusion.of(task.user))

@@ -28,7 +28,9 @@ class Task(Generic[_Query]):
     refused: bool = False
     """The user refused personalization."""
     fits: Fits | None = None
-    """What passes the question's filter and the user's limit of age, if there is one."""
+    """What passes the question's filter and the user's limit of age, if there is one; made for the bundle that is to
+    answer and for the champion.
+    """
     propensity: float = 1.0
     """With which a random user gets the variant."""
     control: Control = NO_CONTROL
@@ -38,6 +40,11 @@ class Task(Generic[_Query]):
     recommendation_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     rung: Rung | None = None
     cause: Cause | None = None
+
+    @property
+    def all_fits(self) -> list[Fits]:
+        """What passes its filters, of whatever kind."""
+        return [*self.passes.values(), *([] if self.fits is None else [self.fits])]
 
 
 AnyTask = Task[Any]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from weakref import WeakKeyDictionary
 
 from cluster.online.catalogue_store import CatalogueStore
 from models.catalogue_entries import Kind
 from models.errors import StoreError
+from models.filters.masks import Masks
 from models.recommender import Recommender
 from models.text_index import TextIndex
-from serve_apps.live.fits import FilterMasks, Fits
+from serve_apps.live.fits import Fits
 from serve_apps.live.item_view import MAX_TITLES, ItemView
 from serve_apps.live.placing import Placing
 
@@ -36,7 +38,7 @@ class LiveCatalogue:
         self._store = store
         self._views: WeakKeyDictionary[Recommender, ItemView] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Recommender, TextIndex] = WeakKeyDictionary()
-        self._filters = FilterMasks()
+        self._masks = Masks()
         self._loading = threading.Lock()
         self._indexing = threading.Lock()
         self._placings: WeakKeyDictionary[ItemView, Placing] = WeakKeyDictionary()
@@ -65,9 +67,19 @@ class LiveCatalogue:
         self._views.clear()
         self._texts.clear()
 
-    def fits(self, recommender: Recommender, text: str) -> Fits:
-        """What passes a filter, among a bundle's items and what came after. Blocks; `FilterError`."""
-        return self._filters.fits(text, self.view(recommender).columns)
+    def fits(self, recommenders: Iterable[Recommender], texts: Sequence[str]) -> Fits:
+        """What passes each of these filters, made for these bundles. Blocks; `FilterError`."""
+        fits = Fits(self._masks, *texts)
+        for recommender in recommenders:
+            fits.mask(self.view(recommender).columns)
+        return fits
+
+    async def make_fit(self, recommender: Recommender, fits: Iterable[Fits]) -> None:
+        """Make these for one more bundle, in a thread where that takes any time."""
+        missing = [each for each in fits if not each.is_made(recommender.version)]
+        if missing:
+            columns = self.view(recommender).columns
+            await asyncio.to_thread(lambda: [each.mask(columns) for each in missing])
 
     def view(self, recommender: Recommender) -> ItemView:
         """The view of a bundle as far as it is known; of an unknown bundle one that restricts nothing."""

@@ -1,10 +1,6 @@
-"""What passes the filter of a question, among a bundle's items and those that came after it."""
+"""What passes the filters of a question, among the items of any bundle and those that came after it."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-
-import numpy as np
 
 from models.filters.column_values import Mask
 from models.filters.expressions import And, Expression
@@ -13,42 +9,38 @@ from models.filters.masks import Masks
 from models.filters.matching import matches
 from models.filters.parser import parse
 from models.item_state import ItemState
-from models.vocabulary import Rows
 
 
-@dataclass(frozen=True, slots=True)
 class Fits:
-    """`mask`: of the bundle's items by row, as they were when it was made; not to be written to."""
+    """Filters that an item has to pass, each of them. Of every bundle they have a mask of its own: one bundle's rows
+    are other items in another. Masks are held for as long as a question is answered.
+    """
 
-    mask: Mask
-    expression: Expression
+    def __init__(self, masks: Masks, *texts: str) -> None:
+        """`texts`: one at least; `FilterError` where one is no filter."""
+        self._masks, self._texts = masks, texts
+        parsed = tuple(parse(text) for text in texts)
+        self.expression: Expression = parsed[0] if len(parsed) == 1 else And(parsed)
+        self._made: dict[str, Mask] = {}
 
-    @property
-    def share(self) -> float:
-        """Of the bundle's items, those that pass."""
-        return float(np.count_nonzero(self.mask)) / max(len(self.mask), 1)
+    def is_made(self, version: str) -> bool:
+        """Whether what passes of this bundle is known already, and costs nothing to read."""
+        return version in self._made
 
-    def rows(self, rows: Rows) -> Mask:
-        """For each item row, whether it passes."""
-        passes: Mask = self.mask[rows]
-        return passes
-
-    def also(self, other: Fits) -> Fits:
-        """What passes both filters, which are of the same bundle."""
-        return Fits(self.mask & other.mask, And((self.expression, other.expression)))
+    def mask(self, columns: ItemColumns) -> Mask:
+        """Which items of a bundle pass, by row, as they were when it was made; not to be written to. Blocks while it
+        is made: the first filter on a field of metadata reads every document of the bundle.
+        """
+        made = self._made.get(columns.version)
+        if made is None:
+            first, *others = [self._masks.mask(text, columns) for text in self._texts]
+            made = first
+            for other in others:
+                made = made & other
+            self._made[columns.version] = made
+        return made
 
     def newcomer(self, item_id: str, state: ItemState) -> bool:
         """Whether an item passes that only the catalogue knows: of it, there are title and categories."""
         document = {"item_id": item_id, "title": state.title, "categories": list(state.categories)}
         return matches(self.expression, document)
-
-
-class FilterMasks:
-    """Thread-safe. Blocks while a column is made: the first filter on a field of metadata reads every document."""
-
-    def __init__(self) -> None:
-        self._masks = Masks()
-
-    def fits(self, text: str, columns: ItemColumns) -> Fits:
-        """`FilterError` for a text that is no filter."""
-        return Fits(self._masks.mask(text, columns), parse(text))

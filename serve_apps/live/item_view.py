@@ -91,7 +91,7 @@ class ItemView:
             allowed[new] = [self.newcomers.allows(row, user, fits) for row in rows[new].tolist()]
             return allowed
         if fits is not None:
-            return self.allows(rows, user) & fits.rows(rows)
+            return self.allows(rows, user) & fits.mask(self.columns)[rows]
         if not self.restricts:
             return np.ones(len(rows), np.bool_)
         allowed = ~self._blocked[rows] & (self._expires_us[rows] > user.now_us)
@@ -124,8 +124,8 @@ class ItemView:
 
     def share(self, fits: Fits | None = None) -> float:
         """Of the bundle's items at least so many may be seen by anybody and pass the filter; may be below 0."""
-        share = 1.0 if fits is None else fits.share
-        return share - self._num_restricted / max(len(self._items), 1)
+        num = len(self._items) if fits is None else int(np.count_nonzero(fits.mask(self.columns)))
+        return (num - self._num_restricted) / max(len(self._items), 1)
 
     def mask(self, user: UserState, fits: Fits | None = None) -> PackedRows:
         """The bundle's rows that the user may see now and that pass the filter.
@@ -175,7 +175,7 @@ class ItemView:
         """For each item row, a newcomer's among them, whether it passes a filter."""
         passes = np.zeros(len(rows), np.bool_)
         known = rows < len(self._items)
-        passes[known] = fits.rows(rows[known])
+        passes[known] = fits.mask(self.columns)[rows[known]]
         for place in np.flatnonzero(~known).tolist():
             row = int(rows[place])
             passes[place] = fits.newcomer(self.id_of(row), self._newcomer(row))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import reduce
 
 from models.recommender import Recommender
 from models.selection import PLAIN, needs
@@ -17,7 +16,6 @@ from serve_apps.chain.rungs import Cause, Rung
 from serve_apps.chain.task import AnyTask
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
-from serve_apps.live.fits import Fits
 
 _Asked = tuple[AnyTask, tuple[str, ...]]
 """A task, and the filters that it asks about."""
@@ -60,21 +58,23 @@ class Filter:
 
     def _passing(self, asked: Sequence[_Asked]) -> bool:
         for task, texts in asked:
-            each = [self._catalogue.fits(self._recommender(task), text) for text in texts]
-            task.fits = reduce(Fits.also, each)
+            task.fits = self._catalogue.fits(self._recommenders(task), texts)
         return True
 
     def _raising(self, asked: Sequence[_Asked]) -> bool:
         for task, texts in asked:
-            task.passes = {text: self._catalogue.fits(self._recommender(task), text) for text in texts}
+            row_of = self._recommenders(task)[:1]
+            task.passes = {text: self._catalogue.fits(row_of, [text]) for text in texts}
         return True
 
-    def _recommender(self, task: AnyTask) -> Recommender:
-        """The bundle that the task's row will be of."""
-        query = task.query
-        of_page = query.cursor.version if isinstance(query, HomeQuery) and query.cursor else None
-        version = of_page or self._bundles.answering(task.variant.version)
-        return self._bundles.held(version) or self._bundles.champion
+    def _recommenders(self, task: AnyTask) -> list[Recommender]:
+        """The bundle that the task's row will be of, if it is in memory, and the one that the ladder answers from."""
+        query, champion = task.query, self._bundles.champion
+        if isinstance(query, HomeQuery) and query.cursor:
+            of_list = self._bundles.held(query.cursor.version)
+            return [] if of_list is None else [of_list]
+        own = self._bundles.held(self._bundles.answering(task.variant.version))
+        return [champion] if own is None or own is champion else [own, champion]
 
 
 def _hard(task: AnyTask) -> tuple[str, ...]:

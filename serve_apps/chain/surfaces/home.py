@@ -64,7 +64,7 @@ class Home:
 
     async def _personal(self, version: str, tasks: Sequence[HomeTask], deadline: Deadline) -> list[Answer]:
         ladder, frame = self._tools.ladder, self._tools.frame
-        loaded = await frame.run("load", self._tools.bundles.get(version), deadline)
+        loaded = await frame.run("load", self._loaded(version, tasks), deadline)
         recommender = loaded.result
         if recommender is None:
             return [ladder.cached(task, _why(loaded)) for task in tasks]
@@ -74,6 +74,12 @@ class Home:
             next(rows) if recommender.has_signal(task.user) else ladder.trending(task, Cause.UNKNOWN_USER)
             for task in tasks
         ]
+
+    async def _loaded(self, version: str, tasks: Sequence[HomeTask]) -> Recommender:
+        recommender = await self._tools.bundles.get(version)
+        filters = [fits for task in tasks for fits in task.all_fits]
+        await self._tools.catalogue.make_fit(recommender, filters)
+        return recommender
 
     async def _rows(self, recommender: Recommender, tasks: Sequence[HomeTask], deadline: Deadline) -> list[Answer]:
         tools, sources = self._tools, self._sources

@@ -54,7 +54,7 @@ class Paging:
         if task.refused or task.user.user_id == ERASED_ID:  # the list was made of what may not be used any more
             return make_answer([], _because(task, Cause.PERSONALIZATION_OFF), cursor.version)
         recommender = self._tools.bundles.held(cursor.version)
-        if recommender is None:
+        if recommender is None or (task.fits and not task.fits.is_made(cursor.version)):
             return await self._later(task, cursor, deadline)
         if not hydrated:
             _because(task, Cause.STORE_UNAVAILABLE)

@@ -17,12 +17,13 @@ from cluster.online.store import OnlineStore, open_store
 from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
 from models.errors import InputError
+from models.filters.masks import Masks
 from models.item_state import ItemState
 from models.recommender import Recommender
 from models.user_state import EPOCH, UserState
 from serve_apps.live import item_view, newcomers
 from serve_apps.live.catalogue import LiveCatalogue
-from serve_apps.live.fits import FilterMasks
+from serve_apps.live.fits import Fits
 from serve_apps.live.item_view import ItemView
 
 NUM_ITEMS = 60
@@ -68,7 +69,7 @@ def test_newcomers_have_the_rows_behind_those_of_the_bundle(view: ItemView) -> N
     assert allowed(view, ANN, 3, 60, 61, 62) == [True, True, True, False]
     assert allowed(view, UserState("bob", NOW, country="SE"), 60, 61) == [True, False]
     assert view.newcomers.row("new") == 60
-    fits = FilterMasks().fits('title = "New"', view.columns)
+    fits = Fits(Masks(), 'title = "New"')
     assert view.allows(np.asarray([3, 60, 61]), ANN, fits).tolist() == [False, True, False]
 
 
@@ -137,7 +138,7 @@ def test_a_mask_is_what_is_allowed(
     view, user = ItemView(recommender), UserState("ann", NOW, country=country)
     apply(view, **changes)
     rows = np.arange(NUM_ITEMS)
-    fits = FilterMasks().fits("year < 2000", view.columns)
+    fits = Fits(Masks(), "year < 2000")
     for passes in (None, fits):
         assert view.mask(user, passes).allowed().mask.tolist() == view.allows(rows, user, passes).tolist()
         assert view.share(passes) <= float(view.allows(rows, user, passes).mean()) + 1e-9

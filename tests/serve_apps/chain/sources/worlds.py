@@ -68,7 +68,7 @@ class World:
         """A question for a home row."""
         query = HomeQuery(user.user_id, 20, filter=filter)
         task = Task(0, query, user, Variant("v", 1.0), **fields)  # type: ignore[arg-type]
-        task.fits = self.tools.catalogue.fits(self.recommender, filter) if filter else None
+        task.fits = self.tools.catalogue.fits([self.recommender], [filter]) if filter else None
         return task
 
     def batch(self, *tasks: HomeTask, timeout_ms: int = PATIENT_MS) -> Batch:
