@@ -30,6 +30,7 @@ from serve_apps.chain.stages.hydrate import Hydrate
 from serve_apps.chain.stages.record import Recorder
 from serve_apps.chain.surfaces.home import Home
 from serve_apps.chain.surfaces.page import PageAnswer
+from serve_apps.chain.surfaces.paging import Paging
 from serve_apps.chain.surfaces.rank import Rank
 from serve_apps.chain.surfaces.search import Search
 from serve_apps.chain.surfaces.similar import Similar
@@ -76,8 +77,9 @@ class Router:
         self._frame = Frame(measures)
         self._filter = Filter(bundles, catalogue, self._frame)
         tools = Tools(bundles, catalogue, exclusion, retrieval, ranking, self._ladder, self._trending, self._frame)
+        self._paging = Paging(tools, cursors)
         self._surfaces: dict[str, Surface] = {
-            "home": Home(tools, cursors),
+            "home": Home(tools, self._paging),
             "similar": Similar(tools),
             "search": Search(tools),
             "rank": Rank(tools),
@@ -112,8 +114,7 @@ class Router:
         ]
         answers: dict[int, Answer] = {}
         for task in await self._filter.without(tasks, deadline):
-            empty = make_answer([], task, self._bundles.champion.version)
-            answers[task.at] = PageAnswer.of(empty, []) if asks_for_page(task.query) else empty
+            answers[task.at] = self._nothing(task)
         by_surface: dict[str, list[AnyTask]] = {}
         for task in tasks:
             if task.at not in answers:
@@ -125,6 +126,13 @@ class Router:
         self._recorder.record(queries, in_order)
         self._frame.count([(query.surface, answer) for query, answer in zip(queries, in_order, strict=True)])
         return [answer.to_json() for answer in in_order]
+
+    def _nothing(self, task: AnyTask) -> Answer:
+        """What a task is answered whose filter is late: no item, and a cursor that it came with."""
+        if isinstance(task.query, HomeQuery) and task.query.cursor is not None:
+            return self._paging.again(task, Cause.FILTER_LATE)
+        empty = make_answer([], task, self._bundles.champion.version)
+        return PageAnswer.of(empty, []) if asks_for_page(task.query) else empty
 
 
 def _task(experiment: Experiment, at: int, query: Query, user: UserState, refused: bool) -> AnyTask:

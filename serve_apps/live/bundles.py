@@ -67,8 +67,11 @@ class LiveBundles:
         return list(self._loaded.values())
 
     def held(self, version: str) -> Recommender | None:
-        """The bundle of a version if it is in memory."""
-        return self._loaded.get(version)
+        """The bundle of a version if it is in memory; to be asked for counts as use."""
+        found = self._loaded.get(version)
+        if found is not None:
+            self._used[version] = time.monotonic()
+        return found
 
     def answering(self, pinned: str | None) -> str:
         """The version that answers a variant: the one it pins, or the champion where it pins none or one refused."""

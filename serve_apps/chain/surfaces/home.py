@@ -12,7 +12,6 @@ from typing import Any
 from models.recommender import Recommender
 from models.selection.pool import MODEL
 from serve_apps.chain.answers import Answer, with_reasons
-from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.frame import Outcome
 from serve_apps.chain.rungs import Cause
@@ -29,9 +28,9 @@ from serve_apps.live.item_view import ItemView
 class Home:
     """Answers home tasks, those of one bundle together."""
 
-    def __init__(self, tools: Tools, cursors: Cursors | None = None) -> None:
-        self._tools, self._sources = tools, Sources(tools)
-        self._paging, self._pages = Paging(tools, cursors), Pages(tools, self._sources)
+    def __init__(self, tools: Tools, paging: Paging) -> None:
+        self._tools, self._sources, self._paging = tools, Sources(tools), paging
+        self._pages = Pages(tools, self._sources)
 
     async def answer(self, tasks: Sequence[HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
         """One answer for each task, in order; `hydrated` False: nothing is known of anybody."""

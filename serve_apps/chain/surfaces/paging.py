@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from models.errors import BundleError, NotFoundError
 from models.privacy import ERASED_ID
 from models.recommender import Recommender
 from models.selection import Cursor, Listing
@@ -20,6 +22,7 @@ from serve_apps.chain.task import Task
 from serve_apps.chain.tools import Tools
 from serve_apps.live.item_view import ItemView
 
+_log = logging.getLogger(__name__)
 _HomeTask = Task[HomeQuery]
 
 
@@ -62,10 +65,25 @@ class Paging:
 
     async def _later(self, task: _HomeTask, cursor: Cursor, deadline: Deadline) -> Answer:
         """The bundle is fetched for the next try, and the cursor comes back; the list ends when there is none."""
-        loaded = await self._tools.frame.run("load", self._tools.bundles.get(cursor.version), deadline)
-        _because(task, Cause.RETRIEVAL_LATE if loaded.ok or loaded.late else Cause.RETRIEVAL_FAILED)
-        again = None if task.cause is Cause.RETRIEVAL_FAILED else self._written(task, cursor)
-        return make_answer([], task, cursor.version, again)
+        loaded = await self._tools.frame.run("load", self._exists(cursor.version), deadline)
+        if loaded.result is False:
+            return make_answer([], _because(task, Cause.RETRIEVAL_FAILED), cursor.version)
+        return self.again(task, Cause.RETRIEVAL_LATE if loaded.ok or loaded.late else Cause.RETRIEVAL_FAILED)
+
+    async def _exists(self, version: str) -> bool:
+        """Load a bundle; False where there is none to wait for. What may pass, as a disk's failure, is raised."""
+        try:
+            await self._tools.bundles.get(version)
+        except (BundleError, NotFoundError) as error:
+            _log.warning("a list of version %s ends: %s", version, error)
+            return False
+        return True
+
+    def again(self, task: _HomeTask, cause: Cause) -> Answer:
+        """No items of the list that the task's cursor leads to, and the cursor for another try."""
+        cursor = task.query.cursor
+        assert cursor is not None
+        return make_answer([], _because(task, cause), cursor.version, self._written(task, cursor))
 
     def _page(self, task: _HomeTask, cursor: Cursor, recommender: Recommender) -> Answer:
         view, limit = self._tools.catalogue.view(recommender), task.query.limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cluster.registry import Registry
-from models.errors import StoreError
+from models.errors import BundleError, NotFoundError, StoreError
 from models.experiments import Experiment, Variant
 from models.selection import parse_rules
 from serve_apps.chain import cursors
@@ -103,6 +104,44 @@ def test_a_cursor_of_a_bundle_that_is_not_loaded_yet_comes_back_until_it_is(serv
     page = following(server, early)
     assert ids(page) == ids(following(of_v2, first))
     assert (page["variant"], page["model_version"], page["fallback"]) == ("pinned", "v2", None)
+
+
+def test_a_filter_that_is_late_gives_the_cursor_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, whole = server.home("u1", limit=20), server.router._catalogue.fits
+
+    def slow(*given: Any) -> Any:
+        time.sleep(0.5)
+        return whole(*given)
+
+    with monkeypatch.context() as slowed:
+        slowed.setattr(server.router._catalogue, "fits", slow)
+        early = following(server, first, filter="year < 2000", timeout_ms=300)
+    assert (ids(early), early["fallback_cause"], early["model_version"]) == ([], "filter_late", "v1")
+    assert ids(following(server, early, filter="year < 2000"))
+
+
+def test_a_registry_that_fails_for_a_moment_ends_no_list_and_a_bundle_that_is_gone_does(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = serve(experiment=Experiment("salt", (Variant("pinned", 1, version="v2"),))).home("u1", limit=20)
+    server = serve()
+
+    def fails_with(error: Exception) -> dict[str, Any]:
+        async def fails(_: str) -> Any:
+            raise error
+
+        with monkeypatch.context() as failing:
+            failing.setattr(server.router._bundles, "get", fails)
+            return following(server, first)
+
+    early = fails_with(OSError("the disk is away"))
+    assert (ids(early), early["fallback_cause"]) == ([], "retrieval_failed")
+    assert early["next_cursor"] == first["next_cursor"]
+    assert ids(following(server, following(server, early)))
+    server = serve()
+    for gone in (NotFoundError("no such version"), BundleError("it is damaged")):
+        late = fails_with(gone)
+        assert (late["next_cursor"], late["fallback_cause"]) == (None, "retrieval_failed")
 
 
 def test_a_store_that_does_not_answer_costs_no_page(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

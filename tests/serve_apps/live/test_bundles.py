@@ -130,8 +130,19 @@ def test_what_is_neither_champion_nor_pinned_goes_when_it_is_idle(registry: Regi
     assert bundles.held("v3") is None
     assert asyncio.run(bundles.get("v3")).version == "v3"  # and comes back when it is asked for
     bundles.pin(["v3"])
-    _wait(lambda: bundles.held("v2") is None)
+    _wait(lambda: "v2" not in measures.bundles)
     assert bundles.held("v3") is not None
+    bundles.close()
+
+
+@pytest.mark.slow
+def test_a_version_that_is_only_looked_at_is_in_use(registry: Registry) -> None:
+    bundles = LiveBundles(registry.uri, idle_s=2 * POLL_S)
+    asyncio.run(bundles.get("v2"))
+    until = time.monotonic() + 4.5 * POLL_S
+    while time.monotonic() < until:
+        assert bundles.held("v2") is not None
+        time.sleep(0.1)
     bundles.close()
 
 
