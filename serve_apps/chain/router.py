@@ -10,6 +10,7 @@ user may see nothing at all.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -29,7 +30,7 @@ from serve_apps.chain.stages.filter import Filter
 from serve_apps.chain.stages.hydrate import Hydrate
 from serve_apps.chain.stages.record import Recorder
 from serve_apps.chain.surfaces.home import Home
-from serve_apps.chain.surfaces.page import PageAnswer
+from serve_apps.chain.surfaces.page import POPULARITY, PageAnswer
 from serve_apps.chain.surfaces.paging import Paging
 from serve_apps.chain.surfaces.rank import Rank
 from serve_apps.chain.surfaces.search import Search
@@ -41,6 +42,7 @@ from serve_apps.live.catalogue import LiveCatalogue
 from serve_apps.live.experiment import LiveExperiment
 from serve_apps.live.trending import LiveTrending
 
+_log = logging.getLogger(__name__)
 _SHARE_OF_STORE = 0.5
 """Of the time there is, what the store may take: behind it, there must be enough for what answers without it."""
 
@@ -119,13 +121,31 @@ class Router:
         for task in tasks:
             if task.at not in answers:
                 by_surface.setdefault(task.query.surface, []).append(task)
-        work = [self._surfaces[name].answer(some, hydrated.ok, deadline) for name, some in by_surface.items()]
+        work = [self._answered(name, some, hydrated.ok, deadline) for name, some in by_surface.items()]
         for some, done in zip(by_surface.values(), await asyncio.gather(*work), strict=True):
             answers.update(zip((task.at for task in some), done, strict=True))
         in_order = [answers[at] for at in range(len(queries))]
         self._recorder.record(queries, in_order)
         self._frame.count([(query.surface, answer) for query, answer in zip(queries, in_order, strict=True)])
         return [answer.to_json() for answer in in_order]
+
+    async def _answered(
+        self, surface: str, tasks: Sequence[AnyTask], hydrated: bool, deadline: Deadline
+    ) -> Sequence[Answer]:
+        """A surface's answers; when it fails, what is popular, so that those of other surfaces are not lost with it."""
+        try:
+            return await self._surfaces[surface].answer(tasks, hydrated, deadline)
+        except Exception:  # whatever it was, an answer is owed
+            _log.exception("surface %s failed for a batch of %d", surface, len(tasks))
+            return [self._instead(task) for task in tasks]
+
+    def _instead(self, task: AnyTask) -> Answer:
+        if isinstance(task.query, HomeQuery) and task.query.cursor is not None:
+            return self._paging.again(task, Cause.CHAIN_FAILED)
+        row = self._ladder.popular(task, Cause.CHAIN_FAILED)
+        if not asks_for_page(task.query):
+            return row
+        return PageAnswer.of(row, [{"title": "Popular", "source": POPULARITY, "items": row.items}])
 
     def _nothing(self, task: AnyTask) -> Answer:
         """What a task is answered whose filter is late: no item, and a cursor that it came with."""

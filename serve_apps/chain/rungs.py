@@ -42,5 +42,7 @@ class Cause(StrEnum):
     RETRIEVAL_LATE = "retrieval_late"
     RANKING_FAILED = "ranking_failed"
     RANKING_LATE = "ranking_late"
+    CHAIN_FAILED = "chain_failed"
+    """Something broke on the way that no rung is for; the log tells what."""
     CHAIN_LATE = "chain_late"
     """Nothing came from behind the gateway in time: it answered itself."""
