@@ -26,7 +26,7 @@ from serve_apps.live.item_view import ItemView
 
 
 class Home:
-    """Answers home tasks, those of one bundle together."""
+    """Answers home tasks, those of one bundle together, and of these the plain rows apart."""
 
     def __init__(self, tools: Tools, paging: Paging) -> None:
         self._tools, self._sources, self._paging = tools, Sources(tools), paging
@@ -34,7 +34,7 @@ class Home:
 
     async def answer(self, tasks: Sequence[HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
         """One answer for each task, in order; `hydrated` False: nothing is known of anybody."""
-        by_version: dict[str, list[HomeTask]] = {}
+        groups: dict[tuple[str, bool], list[HomeTask]] = {}  # what the model alone makes waits for no other source
         answers: dict[int, Answer] = {}
         further = [task for task in tasks if task.query.cursor is not None]
         for task in tasks:
@@ -43,12 +43,12 @@ class Home:
             at_once = self._at_once(task, hydrated)
             if at_once is None:
                 version = self._tools.bundles.answering(task.variant.version)
-                by_version.setdefault(version, []).append(task)
+                groups.setdefault((version, _is_plain(task)), []).append(task)
             else:
                 answers[task.at] = at_once
-        work = [self._personal(version, some, deadline) for version, some in by_version.items()]
+        work = [self._personal(version, some, deadline) for (version, _), some in groups.items()]
         done = await asyncio.gather(self._paging.next(further, hydrated, deadline), *work)
-        for some, theirs in zip([further, *by_version.values()], done, strict=True):
+        for some, theirs in zip([further, *groups.values()], done, strict=True):
             answers.update(zip((task.at for task in some), theirs, strict=True))
         return await self._pages.completed(tasks, [answers[task.at] for task in tasks], deadline)
 
@@ -111,6 +111,11 @@ class Home:
         view, length = self._tools.catalogue.view(recommender), self._paging.length(task.query.limit)
         listing = choose(recommender, view, self._tools.exclusion, task, lists, length)
         return self._paging.first(task, recommender, with_reasons(listing, reasons))
+
+
+def _is_plain(task: HomeTask) -> bool:
+    """Whether the model is the only source of a row."""
+    return task.query.rows is None and tuple(wanted_sources(task)) == (MODEL,)
 
 
 def _still(view: ItemView, task: HomeTask, offers: Offers) -> Offers:
