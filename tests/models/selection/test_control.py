@@ -31,7 +31,7 @@ def test_bounds() -> None:
 
 
 def test_numbers_make_sense() -> None:
-    for multiply, add in ((-1.0, 0.0), (float("inf"), 0.0), (1.0, float("nan"))):
+    for multiply, add in ((-1.0, 0.0), (1_001.0, 0.0), (float("inf"), 0.0), (1.0, -1_001.0), (1.0, float("nan"))):
         with pytest.raises(InputError, match="a boost multiplies"):
             Boost("a = 1", multiply, add)
     for weight, half_life_s in ((1.0, 0.0), (float("nan"), 1.0), (1.0, float("inf"))):

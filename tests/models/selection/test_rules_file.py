@@ -81,7 +81,7 @@ def test_every_rule_is_read() -> None:
         ('promoted = ["a", "a"]', "promoted twice"),
         ("boosts = [{ filter = 'year >' }]", "boosts.filter: filter, position"),
         ("boosts = [{ multiply = 2 }]", "boosts.filter must be text; got None"),
-        ("boosts = [{ filter = 'year > 3', multiply = -1 }]", "boosts: a boost multiplies by 0 or more"),
+        ("boosts = [{ filter = 'year > 3', multiply = -1 }]", "boosts: a boost multiplies by 0 to 1000"),
         ("buried = ['year >']", "buried: filter, position"),
     ],
 )
