@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.errors import ConfigError, InputError
-from models.selection import Boost, Control, Freshness
+from models.selection import Boost, Control, Freshness, joined
 
 
 def test_contradictions() -> None:
@@ -18,6 +18,14 @@ def test_contradictions() -> None:
     with pytest.raises(InputError, match="item 'a' is promoted twice"):
         Control(promoted=("a", "a"), promoted_positions=(1, 3))
     assert Control({0: "a", 1: "b"}, ("a", "c"), (2, 3))
+
+
+def test_where_a_request_promotes_nothing_that_stands_is_promoted() -> None:
+    standing = Control({0: "p"}, ("x",), (4,))
+    both = joined(Control(promoted=("a",), promoted_positions=(9,)), standing)
+    assert (dict(both.pins), both.promoted, both.promoted_positions) == ({0: "p"}, ("a",), (9,))
+    pinned = joined(Control({4: "a"}), standing)
+    assert (pinned.promoted, pinned.promoted_positions) == (("x",), ())
 
 
 def test_bounds() -> None:
