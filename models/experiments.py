@@ -46,7 +46,7 @@ SourceName = Literal["model", "co_visited", "content", "trending", "new", "conti
 class Variant:
     """One arm. `version` None follows the champion. `selection`: how its rows are chosen from what was found.
     `sources`: shares of the row by source, in the order of a page's rows; empty: the model alone. They are the blocks
-    of its rules, unless those have blocks of their own.
+    of its rules.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Variant:
 
     def __post_init__(self) -> None:
         config = self.selection.config
-        if self.sources and config.blocks is None:
+        if self.sources:
             blocks = Blocks({name: share for name, share in self.sources.items() if share})
             object.__setattr__(self, "selection", replace(self.selection, config=replace(config, blocks=blocks)))
 

@@ -10,10 +10,10 @@ from models.errors import FilterError
 MAX_CHARS = 2_000
 MAX_DEPTH = 16
 MAX_COMPARISONS = 64
-MAX_VALUES = 256
+MAX_VALUES = 320
 _ESCAPES = r"one of \" \\ \/ \b \f \n \r \t \u0000"
 _MARKS = re.compile(
-    r"""(?P<text>"(?:[^"\\]|\\.)*") | (?P<comparison>[<>=!]+|(?<![\w.])(?i:IN|ANY|ALL|EXISTS)\b) | (?P<mark>["(),])""",
+    r"""(?P<text>"(?:[^"\\]|\\.)*") | (?P<comparison>[<>=!]+|(?<![\w.])(?i:IN|ANY|ALL|ONLY|EXISTS)\b) | (?P<mark>["(),])""",
     re.VERBOSE | re.DOTALL,
 )
 _SEEN = re.compile(r'"(?:[^"\\]|\\.)*"?|\w+|[<>=!]+|\S', re.DOTALL)

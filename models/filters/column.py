@@ -17,15 +17,19 @@ from models.filters.item_values import comparable
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`present` [num_items]: where the field is there at all; `values`: those of each kind of literal."""
+    """`present` [num_items]: where the field is there at all; `values`: those of each kind of literal; `objects`: where
+    there is one, which compares with nothing, or None when there are none.
+    """
 
     present: Mask
     values: dict[type, Values]
+    objects: Mask | None = None
 
     @property
     def num_bytes(self) -> int:
         """Memory of all of it."""
-        return self.present.nbytes + sum(values.num_bytes for values in self.values.values())
+        objects = 0 if self.objects is None else self.objects.nbytes
+        return self.present.nbytes + objects + sum(values.num_bytes for values in self.values.values())
 
     def of_kind(self, literal: Literal) -> Values | None:
         """The values that compare with a literal; None when no item has one."""
@@ -44,7 +48,7 @@ class Gathering:
     """Collects the values of a field, item by item in order of rows, and makes its column."""
 
     def __init__(self) -> None:
-        self._there = array("i")
+        self._there, self._objects = array("i"), array("i")
         self._rows = {str: array("i"), float: array("i"), bool: array("i")}
         self._texts: list[str] = []
         self._numbers = array("d")
@@ -57,6 +61,7 @@ class Gathering:
         for value in found:
             literal = comparable(value)
             if literal is None:
+                self._objects.append(row)
                 continue
             self._rows[type(literal)].append(row)
             if isinstance(literal, str):
@@ -76,6 +81,11 @@ class Gathering:
             values[float] = Numbers(num_items, rows[float], np.asarray(self._numbers))
         if self._flags:
             values[bool] = Flags(num_items, rows[bool], np.frombuffer(bytes(self._flags), np.bool_))
-        present = np.zeros(num_items, np.bool_)
-        present[np.asarray(self._there, np.int32)] = True
-        return Column(present, values)
+        present = _mask(num_items, self._there)
+        return Column(present, values, _mask(num_items, self._objects) if self._objects else None)
+
+
+def _mask(num_items: int, rows: array[int]) -> Mask:
+    mask = np.zeros(num_items, np.bool_)
+    mask[np.asarray(rows, np.int32)] = True
+    return mask

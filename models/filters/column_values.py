@@ -40,6 +40,9 @@ class Values(Protocol):
     def any_of(self, values: Sequence[Literal]) -> Mask:
         """Where an item has one of the values."""
 
+    def others(self, values: Sequence[Literal]) -> Mask:
+        """Where an item has a value that is none of these."""
+
 
 class Texts:
     """An inverted list: the items of each text, the texts in order of their code points.
@@ -81,6 +84,11 @@ class Texts:
     def any_of(self, values: Sequence[Literal]) -> Mask:
         return self._mask([self._span(str(value)) for value in values])
 
+    def others(self, values: Sequence[Literal]) -> Mask:
+        inner = sorted(self._span(str(value)) for value in values)
+        starts, ends = [0, *(high for _, high in inner)], [*(low for low, _ in inner), len(self._dictionary)]
+        return self._mask(list(zip(starts, ends, strict=True)))
+
     def _span(self, text: str) -> tuple[int, int]:
         """Where a text stands in the dictionary, or would: both ends are equal then."""
         low = bisect_left(self._dictionary, text, key=lambda scalar: scalar.as_py())
@@ -120,11 +128,20 @@ class Numbers:
         return self._mask(_COMPARE[operator](self._numbers, float(value)))
 
     def any_of(self, values: Sequence[Literal]) -> Mask:
+        return self._mask(self._among(values))
+
+    def others(self, values: Sequence[Literal]) -> Mask:
+        return self._mask(~self._among(values) & ~np.isnan(self._numbers))
+
+    def _among(self, values: Sequence[Literal]) -> Mask:
         wanted = [float(value) + 0.0 for value in values]
         if len(wanted) > _FEW:
             found = pc.is_in(pa.array(self._numbers), value_set=pa.array(wanted, pa.float64()))
-            return self._mask(found.to_numpy(zero_copy_only=False))
-        return self._mask(np.logical_or.reduce([self._numbers == value for value in wanted]))
+            return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+        among = np.zeros(len(self._numbers), np.bool_)
+        for value in wanted:
+            among |= self._numbers == value
+        return among
 
     def _mask(self, hits: Mask) -> Mask:
         if self._rows is None:
@@ -156,3 +173,8 @@ class Flags:
 
     def any_of(self, values: Sequence[Literal]) -> Mask:
         return self.present() if len(set(values)) == 2 else self._where[bool(values[0])].copy()
+
+    def others(self, values: Sequence[Literal]) -> Mask:
+        return np.logical_or.reduce(
+            [np.zeros_like(self._where[True]), *(self._where[one] for one in {True, False} - set(values))]
+        )

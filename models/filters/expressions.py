@@ -55,6 +55,14 @@ class AllOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """`field ONLY (…)`: the item has something there, and nothing, of whatever kind, that is not in the list."""
+
+    field: Field
+    values: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
     """`EXISTS field`: the item has something there, of whatever kind."""
 
@@ -82,7 +90,7 @@ class Or:
     parts: tuple[Expression, ...]
 
 
-Comparison = Compare | AnyOf | AllOf | Exists
+Comparison = Compare | AnyOf | AllOf | Only | Exists
 Expression = Comparison | Not | And | Or
 
 

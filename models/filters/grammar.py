@@ -3,7 +3,7 @@
     filter      = conjunction { OR conjunction }
     conjunction = negation { AND negation }
     negation    = { NOT } ( "(" filter ")" | comparison )
-    comparison  = EXISTS field | field operator value | field ( IN | ANY | ALL ) "(" value { "," value } ")"
+    comparison  = EXISTS field | field operator value | field ( IN | ANY | ALL | ONLY ) "(" value { "," value } ")"
 
 One token decides every choice, so that nothing is ever parsed twice and a text costs time linear in its length.
 """
@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`word`: the operator, or IN, ANY, ALL or EXISTS."""
+    """`word`: the operator, or IN, ANY, ALL, ONLY or EXISTS."""
 
     name: Name
     word: str
@@ -63,7 +63,7 @@ class Junction:
 
 Tree = Comparison | Negation | Junction
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_NAME = rf"(?!(?i:AND|OR|NOT|IN|ANY|ALL|EXISTS|TRUE|FALSE)\b)[^\W\d]\w*(?:\.(?:[^\W\d]\w*|{_QUOTED}))*"
+_NAME = rf"(?!(?i:AND|OR|NOT|IN|ANY|ALL|ONLY|EXISTS|TRUE|FALSE)\b)[^\W\d]\w*(?:\.(?:[^\W\d]\w*|{_QUOTED}))*"
 _PART = re.compile(rf"[^\W\d]\w*|{_QUOTED}", re.DOTALL)
 _NUMBER = r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
@@ -91,9 +91,9 @@ def _grammar() -> pp.ParserElement:
     values = opening + value - pp.ZeroOrMore(pp.Suppress(",") - value) - closing.copy().set_name("a comma or )")
     name = pp.Regex(_NAME, re.DOTALL).set_parse_action(_name).set_name("the name of a field")
     operator = pp.Regex("<=|>=|!=|=|<|>")
-    of_list = pp.Regex(r"(?i:IN|ANY|ALL)\b").set_parse_action(lambda found: found[0].upper())
+    of_list = pp.Regex(r"(?i:IN|ANY|ALL|ONLY)\b").set_parse_action(lambda found: found[0].upper())
     compared = pp.MatchFirst([operator - value, of_list - values])
-    compared.set_name("one of =, !=, <, <=, >, >=, IN (…), ANY (…) and ALL (…)")
+    compared.set_name("one of =, !=, <, <=, >, >=, IN (…), ANY (…), ALL (…) and ONLY (…)")
     there = (pp.Suppress(pp.CaselessKeyword("EXISTS")) - name).set_parse_action(
         lambda found: Comparison(found[0], "EXISTS", ())
     )

@@ -19,6 +19,7 @@ from models.filters.expressions import (
     Field,
     Literal,
     Not,
+    Only,
     Operator,
     Or,
     fields_of,
@@ -54,6 +55,13 @@ def _compared(comparison: Comparison, column: Column) -> Mask:
     match comparison:
         case Exists():
             return column.present.copy()
+        case Only(_, values):
+            passes = column.present.copy()
+            if column.objects is not None:
+                passes &= ~column.objects
+            for kind, held in column.values.items():
+                passes &= ~held.others([value for value in values if type(value) is kind])
+            return passes
         case Compare(_, operator, value):
             return _compare(column, operator, value)
         case AllOf(_, values):

@@ -6,7 +6,20 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from models.filters.expressions import AllOf, And, AnyOf, Compare, Exists, Expression, Field, Literal, Not, Operator, Or
+from models.filters.expressions import (
+    AllOf,
+    And,
+    AnyOf,
+    Compare,
+    Exists,
+    Expression,
+    Field,
+    Literal,
+    Not,
+    Only,
+    Operator,
+    Or,
+)
 from models.filters.item_values import comparable, values_of
 
 _ORDERED: dict[Operator, Callable[[Any, Any], bool]] = {
@@ -36,6 +49,10 @@ def matches(expression: Expression, item: Mapping[str, Any]) -> bool:
             return any(value in _of_kind(field, item, value) for value in values)
         case AllOf(field, values):
             return all(value in _of_kind(field, item, value) for value in values)
+        case Only(field, values):
+            kinds = {(type(value), value) for value in values}
+            found = [comparable(value) for value in values_of(field, item)]
+            return bool(found) and all((type(one), one) in kinds for one in found)
         case Compare(field, how, value):
             return _compares(_of_kind(field, item, value), how, value)
 

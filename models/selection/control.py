@@ -56,7 +56,8 @@ class Control:
 def joined(asked: Control, standing: Control) -> Control:
     """What a request asks for, and of what stands for every request all that does not contradict it and fits in.
 
-    The request's pins and promoted items come first, its boosts last, so that they have the last word.
+    The request's pins come first, its boosts last, and where it promotes, nothing that stands is promoted: it has the
+    last word.
     """
     items, positions = set(asked.pins.values()), set(asked.promoted_positions)
     pins = {
@@ -66,14 +67,14 @@ def joined(asked: Control, standing: Control) -> Control:
     }
     num_items = len(asked.pins) + len(asked.promoted)
     pins = dict(list(pins.items())[: max(0, MAX_ITEMS - num_items)])
-    promoted = tuple(item_id for item_id in standing.promoted if item_id not in asked.promoted)
+    promoted, promoted_positions = (standing.promoted, standing.promoted_positions) if not asked.promoted else ((), ())
     taken = {*asked.pins, *pins, *positions}
     num_filters = len(asked.boosts) + len(asked.buried)
     boosts = standing.boosts[: MAX_FILTERS - num_filters]
     return Control(
         {**asked.pins, **pins},
         asked.promoted + promoted[: max(0, MAX_ITEMS - num_items - len(pins))],
-        asked.promoted_positions + tuple(one for one in standing.promoted_positions if one not in taken),
+        asked.promoted_positions + tuple(one for one in promoted_positions if one not in taken),
         boosts + asked.boosts,
         asked.buried + standing.buried[: max(0, MAX_FILTERS - num_filters - len(boosts))],
     )

@@ -75,4 +75,5 @@ class PlackettLuce:
 
 def greatest(gains: NDArray[np.float64], allowed: NDArray[np.bool_]) -> int:
     """The allowed entry that gains most; of equals the first."""
-    return int(np.where(allowed, gains, -np.inf).argmax())
+    entries = np.flatnonzero(allowed)
+    return int(entries[gains[entries].argmax()])

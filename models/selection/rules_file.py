@@ -5,7 +5,6 @@ diversity = { mmr = 0.7 }                            # or { dpp = 0.7 }
 caps = [{ at_most = 2, window = 5 }]                 # categories = ["Drama"], soft = true
 freshness = { weight = 0.2, half_life_s = 604_800 }
 exploration = { epsilon = 0.05, positions = [3] }    # or { plackett_luce = 0.1 }
-blocks = { model = 0.7, trending = 0.3 }
 pins = { 0 = "i12" }
 promoted = ["i7", "i8"]
 promoted_positions = [4, 9]
@@ -23,7 +22,6 @@ from typing import Any, TypeVar
 from models.errors import ConfigError, FilterError, InputError
 from models.events import check_id
 from models.filters.parser import parse
-from models.selection.blocks import Blocks
 from models.selection.boosts import Boost
 from models.selection.caps import Cap
 from models.selection.control import Control
@@ -33,7 +31,7 @@ from models.selection.freshness import Freshness
 from models.selection.mmr import Mmr
 from models.selection.rules import Rules, SelectionConfig
 
-_CONFIG = ("diversity", "caps", "freshness", "exploration", "blocks")
+_CONFIG = ("diversity", "caps", "freshness", "exploration")
 _CONTROL = ("pins", "promoted", "promoted_positions", "boosts", "buried")
 _Part = TypeVar("_Part")
 
@@ -85,10 +83,6 @@ def _exploration(value: object) -> Epsilon | PlackettLuce:
     return Epsilon(amount, None if positions is None else frozenset(_list("exploration.positions", positions, _whole)))
 
 
-def _blocks(value: object) -> Blocks:
-    return Blocks({name: _number(f"blocks.{name}", share) for name, share in _table("blocks", value).items()})
-
-
 def _pins(value: object) -> dict[int, str]:
     table = _table("pins", value)
     wrong = [key for key in table if not (key.isascii() and key.isdigit() and str(int(key)) == key)]
@@ -113,7 +107,6 @@ _READ: dict[str, Callable[[object], Any]] = {
     "caps": lambda value: _list("caps", value, lambda _, one: _cap(one)),
     "freshness": _freshness,
     "exploration": _exploration,
-    "blocks": _blocks,
     "pins": _pins,
     "promoted": lambda value: _list("promoted", value, _id),
     "promoted_positions": lambda value: _list("promoted_positions", value, _whole),

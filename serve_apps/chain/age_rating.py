@@ -32,6 +32,6 @@ def age_limit(query: Query, user: UserState) -> int | None:
 
 @lru_cache(MAX_AGE + 1)
 def age_filter(limit: int) -> str:
-    """The filter of a limit. An item that has several ratings has to pass with each number."""
-    texts = ", ".join(f'"{age}", "{age}+"' for age in range(limit + 1))
-    return f"({FIELD} <= {limit} OR {FIELD} IN ({texts})) AND NOT {FIELD} > {limit}"
+    """The filter of a limit. An item that has several ratings has to pass with each, be it a number or a text."""
+    ratings = ", ".join(f'{age}, "{age}", "{age}+"' for age in range(limit + 1))
+    return f"{FIELD} ONLY ({ratings})"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from models.selection import Boost, Control, Cursor
+from models.selection.boosts import MAX_ADD, MAX_MULTIPLY
 from models.selection.control import MAX_POSITION
 from serve_apps.chain.messages import HomeQuery
 from serve_apps.http.api import FilterText, HomeParams, Id
@@ -28,8 +29,8 @@ class BoostBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     filter: FilterText
-    multiply: float = Field(1.0, ge=0, allow_inf_nan=False)
-    add: float = Field(0.0, allow_inf_nan=False)
+    multiply: float = Field(1.0, ge=0, le=MAX_MULTIPLY, allow_inf_nan=False)
+    add: float = Field(0.0, ge=-MAX_ADD, le=MAX_ADD, allow_inf_nan=False)
 
 
 class HomeBody(HomeParams):

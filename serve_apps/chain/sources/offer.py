@@ -76,9 +76,6 @@ class Offer:
         return Candidates(rows[kept], scores[kept]), numbers[kept]
 
 
-NOTHING = Offer()
-
-
 def _rescored(candidates: Candidates, rows: Rows, scores: NDArray[np.float32]) -> Candidates:
     if not len(rows) or not len(candidates):
         return candidates

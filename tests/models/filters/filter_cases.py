@@ -74,10 +74,10 @@ _LITERALS = {
 def _comparisons(draw: st.DrawFn) -> Case:
     name = draw(st.sampled_from(sorted(PATHS)))
     literals = _LITERALS.get(name, st.one_of(_WORDS, _NUMBERS, st.booleans()))
-    how = draw(st.sampled_from(["exists", "in", "any", "all", "=", "!=", "<", "<=", ">", ">="]))
+    how = draw(st.sampled_from(["exists", "in", "any", "all", "only", "=", "!=", "<", "<=", ">", ">="]))
     if how == "exists":
         return ("exists", name)
-    if how in ("in", "any", "all"):
+    if how in ("in", "any", "all", "only"):
         return (how, name, draw(st.lists(literals, min_size=1, max_size=3)))
     value = draw(literals)
     return ("=" if isinstance(value, bool) and how[0] in "<>" else how, name, [value])
@@ -103,7 +103,7 @@ def text_of(case: Case) -> str:
             return f" {word.upper()} ".join(f"({text_of(part)})" for part in parts)
         case ("exists", name):
             return f"EXISTS {name}"
-        case ("in" | "any" | "all" as word, name, values):
+        case ("in" | "any" | "all" | "only" as word, name, values):
             return f"{name} {word.upper()} ({', '.join(map(json.dumps, values))})"
         case (operator, name, [value]):
             return f"{name} {operator} {json.dumps(value)}"
@@ -129,6 +129,8 @@ def _holds(how: str, values: list[Any], literals: list[Any]) -> bool:
     pairs = {id(one): [value for value in values if _kind(value) == _kind(one)] for one in literals}
     if how in ("in", "any"):
         return any(one in pairs[id(one)] for one in literals)
+    if how == "only":
+        return values != [] and all(any(_kind(v) == _kind(one) and v == one for one in literals) for v in values)
     if how == "all":
         return all(one in pairs[id(one)] for one in literals)
     (literal,) = literals

@@ -15,7 +15,7 @@ from models.filters.expressions import AllOf, And, AnyOf, Compare, Exists, Field
 
 A, B, C = (Compare(Field("metadata", (name,)), Operator.EQUAL, 1.0) for name in "abc")
 VALUE = 'a value: a "text" in double quotes, a number, true or false'
-OPERATOR = "one of =, !=, <, <=, >, >=, IN (…), ANY (…) and ALL (…)"
+OPERATOR = "one of =, !=, <, <=, >, >=, IN (…), ANY (…), ALL (…) and ONLY (…)"
 PART = "a comparison, NOT, EXISTS or ("
 
 
@@ -113,7 +113,7 @@ def test_of_a_closed_set_an_unknown_field_is_an_error_that_names_the_nearest() -
         (" OR ".join(["a=1"] * 64), " OR ".join(["a=1"] * 65), "at most 64 comparisons"),
         (" OR ".join(["EXISTS a"] * 64), " OR ".join(["EXISTS a"] * 65), "at most 64 comparisons"),
         (" OR ".join(["a IN(1)"] * 64), " OR ".join(["a IN(1)"] * 65), "at most 64 comparisons"),
-        (f"a IN ({','.join('1' * 256)})", f"a IN ({','.join('1' * 257)})", "at most 256 values"),
+        (f"a IN ({','.join('1' * 320)})", f"a IN ({','.join('1' * 321)})", "at most 320 values"),
     ],
 )
 def test_bounds(fits: str, too_much: str, problem: str) -> None:

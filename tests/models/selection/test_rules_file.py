@@ -11,7 +11,6 @@ from models.errors import ConfigError
 from models.experiments import parse_experiment
 from models.selection import (
     NO_CONTROL,
-    Blocks,
     Boost,
     Cap,
     Control,
@@ -31,7 +30,6 @@ diversity = { mmr = 0.7 }
 caps = [{ at_most = 2, window = 5 }, { at_most = 1, categories = ["Drama"], soft = true }]
 freshness = { weight = 0.2, half_life_s = 604_800 }
 exploration = { epsilon = 0.05, positions = [3] }
-blocks = { model = 0.7, trending = 0.3 }
 pins = { 0 = "i12" }
 promoted = ["i7", "i8"]
 promoted_positions = [4, 9]
@@ -47,7 +45,6 @@ def test_every_rule_is_read() -> None:
         (Cap(2, 5), Cap(1, None, frozenset({"Drama"}), True)),
         Freshness(0.2, 604_800),
         Epsilon(0.05, frozenset({3})),
-        Blocks({"model": 0.7, "trending": 0.3}),
     )
     boosts = (Boost('genres ANY ("Drama")', 1.5),)
     assert rules.control == Control({0: "i12"}, ("i7", "i8"), (4, 9), boosts, ("age_rating > 16",))
@@ -72,7 +69,7 @@ def test_every_rule_is_read() -> None:
         ("freshness = { weight = 0.2 }", "freshness.half_life_s must be a number; got None"),
         ("freshness = { weight = nan, half_life_s = 1 }", "freshness.weight must be a number; got nan"),
         ("exploration = { plackett_luce = 0.1, positions = [1] }", "unknown key 'positions'"),
-        ("blocks = { model = 0 }", "a share above 0"),
+        ("blocks = { model = 0.7 }", "unknown key 'blocks'"),
         ('pins = { first = "i1" }', "'first' is no position"),
         ('pins = { 01 = "i1" }', "'01' is no position"),
         ("pins = { 0 = 3 }", "pins.0 must be a string"),
@@ -81,7 +78,7 @@ def test_every_rule_is_read() -> None:
         ('promoted = ["a", "a"]', "promoted twice"),
         ("boosts = [{ filter = 'year >' }]", "boosts.filter: filter, position"),
         ("boosts = [{ multiply = 2 }]", "boosts.filter must be text; got None"),
-        ("boosts = [{ filter = 'year > 3', multiply = -1 }]", "boosts: a boost multiplies by 0 or more"),
+        ("boosts = [{ filter = 'year > 3', multiply = -1 }]", "boosts: a boost multiplies by 0 to 1000"),
         ("buried = ['year >']", "buried: filter, position"),
     ],
 )
@@ -117,7 +114,7 @@ def test_a_request_has_the_last_word_and_never_contradicts_what_stands(asked: Co
     both = joined(asked, standing)
     assert asked.pins.items() <= both.pins.items()
     assert both.pins.items() <= asked.pins.items() | standing.pins.items()
-    assert both.promoted[: len(asked.promoted)] == asked.promoted
+    assert both.promoted == (asked.promoted or standing.promoted)
     assert set(asked.promoted_positions) <= set(both.promoted_positions)
     assert both.boosts == standing.boosts + asked.boosts
     assert joined(asked, NO_CONTROL) == asked
@@ -126,7 +123,7 @@ def test_a_request_has_the_last_word_and_never_contradicts_what_stands(asked: Co
 
 def test_what_stands_gives_way_where_there_is_no_room() -> None:
     asked = Control({0: "a"}, tuple(f"p{n}" for n in range(199)), buried=("f",) * 30)
-    standing = Control({n + 1: f"i{n}" for n in range(100)}, ("x",), boosts=(Boost("g"),) * 5)
+    standing = Control({n + 1: f"i{n}" for n in range(100)}, boosts=(Boost("g"),) * 5)
     both = joined(asked, standing)
     assert len(both.pins) + len(both.promoted) == 256
     assert len(both.boosts) + len(both.buried) == 32

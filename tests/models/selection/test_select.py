@@ -18,16 +18,19 @@ from models.selection import (
     Boost,
     Cap,
     Control,
+    Epsilon,
     Freshness,
     Mark,
     Mmr,
     Needs,
+    PlackettLuce,
     Pool,
     Selected,
     SelectionConfig,
     needs,
     select,
 )
+from models.selection.exploration import greatest
 from tests.models.selection.pools import CAPS, CONFIGS, FILTERS, NOW_US, controls, pools, ranked
 
 LIMITS = st.integers(1, 12)
@@ -179,6 +182,26 @@ def test_boosts_multiply_and_add_in_their_order() -> None:
     )
     control = Control(boosts=(Boost("a", multiply=2.0), Boost("b", add=0.1)))
     assert row(pool, 3, PLAIN, control).item_rows.tolist() == [2, 1, 3]
+
+
+@pytest.mark.parametrize("exploration", [None, PlackettLuce(0.1), Epsilon(0.5)])
+def test_relevance_stays_a_number_however_it_is_moved(exploration: PlackettLuce | Epsilon | None) -> None:
+    pool = replace(
+        Pool.of(ranked([1, 2, 3, 4], [4, 3, 2, 1])),
+        passes={"all": np.ones(4, np.bool_)},
+        published_us=np.asarray([NOW_US, -1, NOW_US, -1]),
+    )
+    config = SelectionConfig(freshness=Freshness(-1.7e308, 1.0), exploration=exploration)
+    for boost in (Boost("all", 1_000, 1_000), Boost("all", 1_000, -1_000)):
+        shown = row(pool, 4, config, Control(boosts=(boost,) * 32))
+        assert sorted(shown.item_rows.tolist()) == [1, 2, 3, 4]
+        assert ((shown.propensities > 0) & (shown.propensities <= 1)).all()
+
+
+def test_what_is_taken_is_not_the_greatest_however_little_is_left() -> None:
+    gains = np.asarray([3.0, -np.inf, -np.inf])
+    assert greatest(gains, np.asarray([False, True, True])) == 1
+    assert greatest(gains, np.asarray([False, False, True])) == 2
 
 
 def test_blocks_give_each_source_its_share_and_what_one_lacks_to_the_others() -> None:

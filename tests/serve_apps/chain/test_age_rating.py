@@ -79,7 +79,10 @@ def test_what_has_no_rating_is_not_for_children(server: Server) -> None:
     ("rating", "passes"),
     [
         (12, True), (12.5, False), (13, False), ("12", True), ("12+", True), ("13+", False), ("R", False),
-        (None, False), (True, False), ([6, 12], True), ([6, 18], False), ([], False), ({"age": 6}, False),
+        (None, False), (True, False), ([6, 12], True), ([6, 18], False), ([], False),
+        (["6+", "18+"], False), (["12", "R"], False), ([6, "18"], False), ([6, "R"], False), ([18, "6"], False),
+        ([6, True], False), ([6, {"age": 18}], False), ([6, "12+"], True), (["6", ["12+", 0]], True), (99, False),
+        ({"age": 6}, False),
     ],
 )  # fmt: skip
 def test_which_ratings_pass(rating: Any, passes: bool) -> None:

@@ -179,6 +179,8 @@ def test_fallbacks_are_as_they_were(serve: Serve) -> None:
         ({"promoted": [f"i{n}" for n in range(65)]}, "body.promoted"),
         ({"boosts": [{"filter": "year >"}]}, "body.boosts.0.filter: filter, position"),
         ({"boosts": [{"filter": "year > 1", "multiply": -1}]}, "body.boosts.0.multiply"),
+        ({"boosts": [{"filter": "year > 1", "multiply": 1001}]}, "body.boosts.0.multiply"),
+        ({"boosts": [{"filter": "year > 1", "add": -1.7e308}]}, "body.boosts.0.add"),
         ({"boosts": [{"filter": "year > 1", "factor": 2}]}, "body.boosts.0.factor: unknown field"),
         ({"boosts": [{}]}, "body.boosts.0.filter: this field is needed"),
         ({"buried": ["year > 1", "("]}, "body.buried.1: filter, position"),
