@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -107,6 +107,12 @@ class Newcomers:
             taken = [self._waiting.popitem() for _ in range(min(num, len(self._waiting)))]
         known = [(self._rows.get(item_id), item_id, state) for item_id, state in taken]
         return [(row, item_id, state) for row, item_id, state in known if row is not None]
+
+    def wait_again(self, taken: Sequence[tuple[int, str, ItemState]]) -> None:
+        """Put back what was taken and could not be worked out, the newest first, unless it has left or changed."""
+        with self._handing_over:
+            again = {name: state for _, name, state in reversed(taken) if self._states.get(name) is state}
+            self._waiting = {**again, **self._waiting}
 
     @property
     def waiting(self) -> bool:
