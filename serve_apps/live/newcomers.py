@@ -82,7 +82,7 @@ class Newcomers:
         return np.asarray([row for row in map(get, item_ids) if row is not None], np.int64)
 
     def id_of(self, row: int) -> str | None:
-        """The id of a row, also of one that has left until `MAX_NEWCOMERS` more have: an answer under way may hold it."""
+        """The id of a row, also of one that has left, until `MAX_NEWCOMERS` more have: an answer may hold it."""
         return self._ids.get(row)
 
     def allows(self, row: int, user: UserState, fits: Fits | None) -> bool:
