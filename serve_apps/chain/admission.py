@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from models.errors import ShoalError
+from serve_apps.chain.deadline import DEFAULT_TIMEOUT_MS
 
 MIN_UNDER_WAY, START_UNDER_WAY, MAX_UNDER_WAY = 64, 128, 512
 """Two whole batches are always let in: who is slow because a stage hangs has not too many questions, and asking fewer
 would turn people away for nothing. The most there may be is also what bounds the memory that they take."""
 MIN_WHEN_LATE, LATE_S = 32, 0.075
 """One batch, while the gateway itself is this late: with no core to run on, it owes its time to those it has let in."""
+_LEAST_TIME_S = DEFAULT_TIMEOUT_MS / 1_000
 _SHARE = 0.7
 """Of its time, what an answer may take before there are too many."""
 _DECREASE = 0.9
@@ -47,21 +49,27 @@ class Admission:
 
     @contextmanager
     def one(self, time_s: float) -> Iterator[None]:
-        """Around the work for one question that has so much time; `BusyError` when there are too many already."""
+        """Around the work for one question that has so much time; `BusyError` when there are too many already.
+
+        What fails early is quick for no good reason, and a time below the default may be one that nobody can meet:
+        from neither anything is learned.
+        """
         if self.full:
             raise BusyError(f"{self._under_way} requests wait here already, and one more would be late. Try again.")
         self._under_way += 1
-        started = self._now()
+        started, answered = self._now(), False
         try:
             yield
+            answered = True
         finally:
-            self._learn(started, time_s)
+            if time_s >= _LEAST_TIME_S:
+                self._learn(started, time_s, answered)
             self._under_way -= 1
 
-    def _learn(self, started: float, time_s: float) -> None:
+    def _learn(self, started: float, time_s: float, answered: bool) -> None:
         now = self._now()
         if now - started > _SHARE * time_s:
             if started >= self._cut:  # one that came before the last cut says nothing of what the cut has done
                 self._limit, self._cut = max(MIN_UNDER_WAY, self._limit * _DECREASE), now
-        elif self._under_way > self._limit / 2:  # a limit that is not reached has not been tried
+        elif answered and self._under_way > self._limit / 2:  # a limit that is not reached has not been tried
             self._limit = min(MAX_UNDER_WAY, self._limit + 1 / self._limit)

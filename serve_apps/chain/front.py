@@ -19,7 +19,7 @@ BATCH_SIZE = 32
 BATCHES_UNDER_WAY = 4
 """A hop is paid per call, so concurrent questions share it; four batches under way keep every tier busy."""
 _MAX_TIMES = 8
-"""So many different times that are asked for have batches of their own; a batch is due when the first of it is."""
+"""So many different times, those asked for last, have batches of their own; a batch is due when the first of it is."""
 _GRACE_S = 0.05
 """How much longer than a deadline the gateway waits: what comes just behind it is better than a spare row."""
 
@@ -54,14 +54,11 @@ class Front:
 
     async def recommend(self, query: Query) -> bytes:
         """The answer, by its deadline; `BusyError`, `ChainError`."""
-        with self._admission.one(query.timeout_ms / 1_000):
-            return await self._answer(query)
-
-    async def _answer(self, query: Query) -> bytes:
-        self._spare.want(query)
         try:
-            async with asyncio.timeout(max(query.deadline.left(), 0.0) + _GRACE_S):
-                return await self._ask(query)
+            with self._admission.one(query.timeout_ms / 1_000):
+                self._spare.want(query)
+                async with asyncio.timeout(max(query.deadline.left(), 0.0) + _GRACE_S):
+                    return await self._ask(query)
         except BusyError:
             raise
         except TimeoutError:
@@ -79,13 +76,23 @@ class Front:
 
     async def _ask(self, query: Query) -> bytes:
         """In a batch with others that have the same time, or alone."""
-        gathering = self._gatherings.get(query.timeout_ms)
+        gathering = self._gathering(query.timeout_ms) if self._batched else None
         if gathering is None:
-            if not self._batched or len(self._gatherings) >= _MAX_TIMES:
-                return (await self._behind.recommend([query]))[0]
-            gathering = Gathering(self._in_time, BATCH_SIZE, BATCHES_UNDER_WAY)
-            self._gatherings[query.timeout_ms] = gathering
+            return (await self._behind.recommend([query]))[0]
         return await gathering.ask(query)
+
+    def _gathering(self, timeout_ms: int) -> Gathering[Query, bytes] | None:
+        """That of a time, now the one used last; in place of the one unused longest, or None while all are busy."""
+        gathering = self._gatherings.pop(timeout_ms, None)
+        if gathering is None:
+            if len(self._gatherings) >= _MAX_TIMES:
+                idle = next((time for time, each in self._gatherings.items() if each.idle), None)
+                if idle is None:
+                    return None
+                del self._gatherings[idle]
+            gathering = Gathering(self._in_time, BATCH_SIZE, BATCHES_UNDER_WAY)
+        self._gatherings[timeout_ms] = gathering
+        return gathering
 
     async def _in_time(self, queries: Sequence[Query]) -> list[bytes]:
         """The batch, given up once nobody waits for it: one that hangs would keep its place from the next."""

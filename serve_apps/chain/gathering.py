@@ -26,6 +26,11 @@ class Gathering(Generic[_Question, _Answer]):
         self._waiting: deque[tuple[_Question, asyncio.Future[_Answer]]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
 
+    @property
+    def idle(self) -> bool:
+        """True when nobody waits and nothing is out."""
+        return not self._waiting and not self._under_way
+
     async def ask(self, question: _Question) -> _Answer:
         """The answer to one question; raises what its batch raised. One cancelled while it waits is not asked."""
         future: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()

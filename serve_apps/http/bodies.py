@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from starlette.types import Message, Receive
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_apps.http.errors import HttpError
 
@@ -12,6 +12,24 @@ MAX_BODY_BYTES = 1 << 20
 """Of what is sent, and of what it unpacks to."""
 _GZIP_BITS = 31
 """zlib's word for a gzip header, the largest window, and a checksum that is looked at."""
+
+
+class WholeBody:
+    """ASGI middleware: what comes through has its body whole and unpacked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await read_body(receive, dict(scope["headers"]))
+        except HttpError as refusal:
+            await refusal.response()(scope, receive, send)
+            return
+        await self._app(scope, replay(body, receive), send)
 
 
 async def read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:

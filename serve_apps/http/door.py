@@ -1,4 +1,4 @@
-"""The first thing a request meets: its key, what that key may do and how often, and the size of it all."""
+"""The first thing a request meets: its key, what that key may do and how often, and the size of its head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.access.api_keys import Rates, Role
 from serve_apps.http.access import OPEN_PATHS, roles_for
-from serve_apps.http.bodies import read_body, replay
 from serve_apps.http.errors import HttpError
 from serve_apps.http.heads import check_size, check_text
 from serve_apps.http.keys import Caller, LiveKeys
@@ -23,7 +22,7 @@ _ANYBODY = Caller("this machine", frozenset(Role), KeyLimits(Rates()))
 class Door:
     """ASGI middleware. Without keys only this machine may talk; with keys every path but the probes asks for one.
 
-    What comes through has its `Caller` in `request.state.caller`, and its body is whole and unpacked.
+    What comes through has its `Caller` in `request.state.caller`. Its body is not read yet.
     """
 
     def __init__(self, app: ASGIApp, keys: LiveKeys) -> None:
@@ -43,11 +42,10 @@ class Door:
             check_size(scope)
             scope.setdefault("state", {})["caller"] = self._admit(scope, headers)
             check_text(scope)
-            body = await read_body(receive, headers)
         except HttpError as refusal:
             await refusal.response()(scope, receive, send)
             return
-        await self._app(scope, replay(body, receive), send)
+        await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         """Who asks; `HttpError` 401, 403 or 429 when they may not."""

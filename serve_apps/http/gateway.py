@@ -24,6 +24,7 @@ from serve_apps.http.api import (
     SearchParams,
     SimilarParams,
 )
+from serve_apps.http.bodies import WholeBody
 from serve_apps.http.catalogue_routes import catalogue_routes
 from serve_apps.http.control_body import HomeBody, home_body
 from serve_apps.http.document import document_keys
@@ -56,7 +57,8 @@ def create_api(chain: Chain, store: OnlineStore, door: DoorOptions, cursors: Cur
     `cursors`: those of the router; None: it gives none.
     """
     app = FastAPI(title="Shoal", version="1", description="Recommendations from events.", docs_url=None, redoc_url=None)
-    app.add_middleware(Shedding, chain=chain)
+    app.add_middleware(WholeBody)
+    app.add_middleware(Shedding, chain=chain)  # before a body is read: that is most of what a refusal would cost
     app.add_middleware(Door, keys=door.open_keys())  # the last that is added is the first that is met
     install_error_handlers(app)
     app.include_router(_read_routes(chain, cursors))

@@ -39,15 +39,17 @@ def check_text(scope: Scope) -> None:
     query = scope["query_string"]
     _check_utf8("path", _raw_path(scope))
     _check_utf8("query", query)
-    names = [part.partition(b"=")[0] for part in query.split(b"&") if part]
+    names = [unquote_to_bytes(part.partition(b"=")[0].replace(b"+", b" ")) for part in query.split(b"&") if part]
     if len(set(names)) < len(names):
         name, times = Counter(names).most_common(1)[0]
-        message = f"query.{name[:_SEEN_BYTES].decode('latin-1')}: it stands {times} times. Send each parameter once."
+        message = (
+            f"query.{name[:_SEEN_BYTES].decode(errors='replace')}: it stands {times} times. Send each parameter once."
+        )
         raise HttpError(422, "repeated_parameter", message)
 
 
 def _check_utf8(where: str, raw: bytes) -> None:
-    if b"%" not in raw:
+    if b"%" not in raw and raw.isascii():
         return
     try:
         unquote_to_bytes(raw).decode()

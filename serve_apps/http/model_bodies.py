@@ -1,4 +1,4 @@
-"""Bodies that are one flat object of a pydantic model, read as strictly as events are, whatever `Content-Type` says."""
+"""Bodies that are one object of a pydantic model, read as strictly as events are, whatever `Content-Type` says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from serve_apps.http.errors import HttpError
-from serve_apps.http.strict_json import RepeatedKey, parse_json
+from serve_apps.http.strict_json import parse_json, repeated_key
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -20,9 +20,9 @@ def body_of(model: type[_Model]) -> Callable[[Request], Awaitable[_Model]]:
 
     async def read(request: Request) -> _Model:
         body = await request.body()
-        value = parse_json(body)
-        if isinstance(value, RepeatedKey):
-            raise HttpError(422, "invalid_request", f"body.{value.key[:60]}: it stands more than once. Send each once.")
+        key = repeated_key(parse_json(body))
+        if key is not None:
+            raise HttpError(422, "invalid_request", f"body.{key[:60]}: it stands more than once. Send each once.")
         try:
             return model.model_validate_json(body, strict=True)  # from JSON, so that a list may be a tuple
         except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Behind the door, before anything is parsed: requests that would wait too long are turned away with a 503 of ours.
+"""Behind the door, before a body is read: requests that would wait too long are turned away with a 503 of ours.
 
 Serve turns away too, by `max_queued_requests`, in words of its own. Its bounds are so wide (`serve_options.py`) that
 these here come first, and so cheap here that a flood of requests does not take the time of those that are answered.

@@ -43,6 +43,22 @@ def parse_json(body: bytes) -> Any:
     return value if _has_every_member(value, body) else _slowly(body)
 
 
+def repeated_key(value: Any) -> str | None:
+    """A key that is repeated in one object of a parsed value, however deep; None when none is."""
+    level = [value]
+    while level:
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, RepeatedKey):
+                return each.key
+            if isinstance(each, dict):
+                below.extend(each.values())
+            elif isinstance(each, list):
+                below.extend(each)
+        level = below
+    return None
+
+
 def _has_every_member(value: Any, body: bytes) -> bool:
     """False when a member may have been dropped. Exact where no colon is escaped, for orjson escapes none."""
     if any(escape in body for escape in _ESCAPED_COLON):

@@ -132,7 +132,7 @@ class LiveCatalogue:
             except StoreError as error:
                 _log.error("cannot read what is new in the catalogue: %s", error)
             except Exception:  # a thread that ended would never look again
-                _log.exception("cannot work out where newcomers stand")
+                _log.exception("cannot follow the catalogue")
             self._woken.wait(LOOK_S)
             self._woken.clear()
 
@@ -142,8 +142,14 @@ class LiveCatalogue:
         if recommenders:
             self.catch_up(recommenders, self._store.version(Kind.ITEM))
         for recommender in recommenders:
-            view = self.view(recommender)
-            placing = self._placings.setdefault(view, Placing(view.newcomers))
-            placing.go_on(recommender, partial(self.texts, recommender), _PLACES_AT_ONCE)
-            if view.newcomers.waiting:
-                self._woken.set()
+            try:
+                self._place(recommender)
+            except Exception:  # of this bundle: the others' newcomers are placed all the same
+                _log.exception("cannot work out where newcomers stand in bundle %s", recommender.version)
+
+    def _place(self, recommender: Recommender) -> None:
+        view = self.view(recommender)
+        placing = self._placings.setdefault(view, Placing(view.newcomers))
+        placing.go_on(recommender, partial(self.texts, recommender), _PLACES_AT_ONCE)
+        if view.newcomers.waiting:
+            self._woken.set()

@@ -178,20 +178,23 @@ class ItemView:
         passes[known] = fits.mask(self.columns)[rows[known]]
         for place in np.flatnonzero(~known).tolist():
             row = int(rows[place])
-            passes[place] = fits.newcomer(self.id_of(row), self._newcomer(row))
+            item_id = self.newcomers.id_of(row)
+            passes[place] = item_id is not None and fits.newcomer(item_id, self._newcomer(row))
         return passes
 
     def title(self, row: int) -> str | None:
         """The newest title known."""
         if row >= len(self._items):
             return self._newcomer(row).title
-        return self._shown[row][0] if row in self._shown else self._items.titles[row]
+        shown = self._shown.get(row)  # in one step: a thread may be writing
+        return self._items.titles[row] if shown is None else shown[0]
 
     def categories(self, row: int) -> list[str]:
         """The newest categories known."""
         if row >= len(self._items):
             return list(self._newcomer(row).categories)
-        return self._shown[row][1] if row in self._shown else self._items.categories[row]
+        shown = self._shown.get(row)
+        return self._items.categories[row] if shown is None else shown[1]
 
     def title_of(self, item_id: str) -> str | None:
         """The newest title known of any item."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Newcomers:
         self._states: dict[str, ItemState] = {}
         self._rows: dict[str, int] = {}
         self._ids: dict[int, str] = {}
+        self._left: deque[int] = deque()
         self._waiting: dict[str, ItemState] = {}
         self._handing_over = threading.Lock()
         self.placed = Placed.nobody(first)
@@ -80,7 +82,7 @@ class Newcomers:
         return np.asarray([row for row in map(get, item_ids) if row is not None], np.int64)
 
     def id_of(self, row: int) -> str | None:
-        """The id of a row, for a while also of one that has left: an answer under way may hold it."""
+        """The id of a row, also of one that has left, until `MAX_NEWCOMERS` more have: an answer may hold it."""
         return self._ids.get(row)
 
     def allows(self, row: int, user: UserState, fits: Fits | None) -> bool:
@@ -106,15 +108,23 @@ class Newcomers:
         known = [(self._rows.get(item_id), item_id, state) for item_id, state in taken]
         return [(row, item_id, state) for row, item_id, state in known if row is not None]
 
+    def wait_again(self, taken: Sequence[tuple[int, str, ItemState]]) -> None:
+        """Put back what was taken and could not be worked out, the newest first, unless it has left or changed."""
+        with self._handing_over:
+            again = {name: state for _, name, state in reversed(taken) if self._states.get(name) is state}
+            self._waiting = {**again, **self._waiting}
+
     @property
     def waiting(self) -> bool:
         """Whether the place of any is still to be worked out."""
         return bool(self._waiting)
 
     def _leave(self, item_id: str) -> None:
-        if self._rows.pop(item_id, None) is not None:
+        row = self._rows.pop(item_id, None)
+        if row is not None:
             self.departures += 1
+            self._left.append(row)
+            if len(self._left) > MAX_NEWCOMERS:
+                del self._ids[self._left.popleft()]
         with self._handing_over:
             self._waiting.pop(item_id, None)
-        if len(self._ids) > 2 * MAX_NEWCOMERS:
-            self._ids = {row: known for row, known in self._ids.items() if self._rows.get(known) == row}

@@ -9,7 +9,7 @@ side, but learned it beside an id and never without, and what made the vectors o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -41,20 +41,27 @@ class Placing:
         if not waiting and departures == self._departures:
             return
         if waiting:
-            index = texts()
-            for row, item_id, state in reversed(waiting):
-                self._places.pop(row, None)
-                place = _place(recommender, index, Text(item_id, state.title, state.categories).words)
-                if place is not None:
-                    self._places[row] = (place, item_id, state)
+            try:
+                self._work_out(recommender, texts(), waiting)
+            except Exception:
+                self._newcomers.wait_again(waiting)
+                raise
         self._departures = departures
         self._newcomers.placed = self._placed()
 
+    def _work_out(
+        self, recommender: Recommender, index: TextIndex, waiting: Sequence[tuple[int, str, ItemState]]
+    ) -> None:
+        for row, item_id, state in waiting:
+            place = _place(recommender, index, Text(item_id, state.title, state.categories).words)
+            self._places.pop(row, None)
+            if place is not None:
+                self._places[row] = (place, item_id, state)
+
     def _placed(self) -> Placed:
-        self._places = {row: held for row, held in self._places.items() if self._newcomers.row(held[1]) == row}
-        while len(self._places) > MAX_PLACED:
-            del self._places[next(iter(self._places))]
-        rows = sorted(self._places)
+        here = {row: held for row, held in self._places.items() if self._newcomers.row(held[1]) == row}
+        rows = sorted(here)[-MAX_PLACED:]  # rows go up as items come
+        self._places = {row: here[row] for row in rows}
         held = [self._places[row] for row in rows]
         documents = [(item_id, state) for _, item_id, state in held]
         return Placed(self._newcomers.first, np.asarray(rows, np.int64), [place for place, _, _ in held], documents)

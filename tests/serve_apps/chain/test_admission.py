@@ -7,9 +7,10 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from serve_apps.chain import admission as bounds
 from serve_apps.chain.admission import (
     LATE_S,
     MAX_UNDER_WAY,
@@ -45,16 +46,18 @@ def capacity(admission: Admission) -> int:
         for number in range(MAX_UNDER_WAY + 1):
             if admission.full:
                 return number
-            stack.enter_context(admission.one(1e9))
+            stack.enter_context(admission.one(0.0))
     raise AssertionError("no bound")
 
 
-def ask(admission: Admission, clock: Clock, num: int, took_s: float) -> None:
-    """So many at once, all answered after so long."""
+def ask(admission: Admission, clock: Clock, num: int, took_s: float, error: Exception | None = None) -> None:
+    """So many at once, all answered, or failed, after so long."""
     with ExitStack() as stack:
         for _ in range(num):
             stack.enter_context(admission.one(TIME_S))
         clock.now += took_s
+        if error is not None:
+            raise error
 
 
 def test_one_too_many_is_turned_away_and_one_that_left_makes_room() -> None:
@@ -122,10 +125,48 @@ async def test_the_lag_of_a_loop_is_how_long_it_did_not_turn() -> None:
     raise AssertionError("it is late for good")
 
 
-@given(st.lists(st.tuples(st.integers(1, MIN_UNDER_WAY), st.floats(0, 2 * TIME_S)), max_size=50))
-def test_it_stays_within_its_bounds_whatever_comes(rounds: list[tuple[int, float]]) -> None:
+def test_what_fails_at_once_does_not_open_it() -> None:
     clock = Clock()
     admission = Admission(now=clock)
-    for num, took_s in rounds:
-        ask(admission, clock, num, took_s)
-    assert MIN_UNDER_WAY <= capacity(admission) <= MAX_UNDER_WAY
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError):
+            ask(admission, clock, START_UNDER_WAY, 0.0, ZeroDivisionError())
+    assert capacity(admission) == START_UNDER_WAY
+
+
+def test_what_fails_late_closes_it() -> None:
+    clock = Clock()
+    admission = Admission(now=clock)
+    with pytest.raises(TimeoutError):
+        ask(admission, clock, 100, TIME_S, TimeoutError())
+    assert capacity(admission) == int(0.9 * START_UNDER_WAY)
+
+
+def test_times_that_nobody_can_meet_teach_nothing() -> None:
+    clock = Clock()
+    admission = Admission(now=clock)
+    for _ in range(50):
+        with admission.one(0.01):
+            clock.now += 0.05
+    assert capacity(admission) == START_UNDER_WAY
+
+
+LEAST, MOST = START_UNDER_WAY - 6, START_UNDER_WAY + 6
+"""Bounds so near that a few rounds reach them."""
+
+
+@given(st.lists(st.tuples(st.sampled_from([10, MOST]), st.sampled_from([0.0, 2 * TIME_S])), max_size=50))
+@example([(MOST, 0.0)] * 50)
+@example([(MOST, 2 * TIME_S)] * 50)
+@example([(MOST, 0.0)] * 25 + [(MOST, 2 * TIME_S)] * 25)
+def test_it_stays_within_its_bounds_whatever_comes(rounds: list[tuple[int, float]]) -> None:
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "MIN_UNDER_WAY", LEAST)
+        patch.setattr(bounds, "MAX_UNDER_WAY", MOST)
+        admission = Admission(now=clock)
+        for num, took_s in rounds:
+            ask(admission, clock, min(num, capacity(admission)), took_s)
+            assert LEAST <= capacity(admission) <= MOST
+        if rounds == [(MOST, 0.0)] * 50:
+            assert capacity(admission) == MOST

@@ -79,6 +79,20 @@ async def test_who_has_another_time_does_not_share() -> None:
     assert sorted(behind.batches) == [1] * 8 + [2, 2]
 
 
+async def test_the_times_asked_for_last_have_batches() -> None:
+    behind = Behind()
+    front = Front(behind)
+    for ms in range(1_000, 1_020):
+        await front.recommend(home("u", ms))
+    behind.batches.clear()
+    behind.open.clear()
+    asked = [asyncio.ensure_future(front.recommend(home("u", 2_000))) for _ in range(6)]
+    await asyncio.sleep(0.05)
+    behind.open.set()
+    await asyncio.gather(*asked)
+    assert sorted(behind.batches) == [1] * 4 + [2]
+
+
 async def test_batches_that_hang_do_not_keep_their_places() -> None:
     behind = Behind()
     front = Front(behind)

@@ -20,6 +20,8 @@ from serve_apps.chain.deadline import MAX_TIMEOUT_MS
 from serve_apps.chain.messages import MAX_LIMIT
 from serve_apps.http.api import MAX_RANKED
 from serve_apps.http.door_options import DoorOptions
+from serve_apps.http.errors import HttpError
+from serve_apps.http.heads import check_text
 from tests.serve_apps.conftest import ids
 from tests.serve_apps.graph import Graph, built
 from tests.serve_apps.listening import listening
@@ -304,7 +306,15 @@ def test_headers_have_their_bounds(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["user_id=a&user_id=b", "user_id=u1&limit=1&limit=200", "user_id=a&user_id=a", "&a&a"]
+    "query",
+    [
+        "user_id=a&user_id=b",
+        "user_id=u1&limit=1&limit=200",
+        "user_id=a&user_id=a",
+        "&a&a",
+        "user_id=a&user%5Fid=b",
+        "a+b=1&a%20b=1",
+    ],
 )
 def test_a_parameter_stands_once(http: httpx.Client, query: str) -> None:
     refused(http.get(f"/api/recommendations/home?{query}"), "it stands 2 times. Send each parameter once.")
@@ -313,6 +323,10 @@ def test_a_parameter_stands_once(http: httpx.Client, query: str) -> None:
 def test_a_member_stands_once(http: httpx.Client) -> None:
     body = b'{"user_id": "u1", "user_id": "u2", "item_ids": ["i1"]}'
     refused(http.post("/api/recommendations/rank", content=body), "user_id", "more than once")
+    inside = b'{"user_id": "u1", "pins": {"0": "i1", "0": "i2"}}'
+    refused(http.post("/api/recommendations/home", content=inside), "body.0", "more than once")
+    deeper = b'{"user_id": "u1", "boosts": [{"filter": "year > 1", "add": 1, "add": 2}]}'
+    refused(http.post("/api/recommendations/home", content=deeper), "body.add", "more than once")
 
 
 @pytest.mark.parametrize(
@@ -367,3 +381,10 @@ def test_every_method_that_is_taken_is_named(http: httpx.Client, path: str, allo
     answer = http.request("OPTIONS", path)
     refused(answer, allowed, status=405)
     assert answer.headers["allow"] == allowed
+
+
+def test_raw_bytes_are_utf8_too() -> None:
+    scope = {"path": "/", "raw_path": b"/", "query_string": b"user_id=\xff\xfe"}
+    with pytest.raises(HttpError, match="the query is not UTF-8"):
+        check_text(scope)
+    check_text({**scope, "query_string": "user_id=é&a%20b=1".encode()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -39,18 +39,41 @@ class FullChain:
 
 
 @pytest.fixture
-async def get(tmp_path: Any) -> AsyncIterator[Get]:
+def full(tmp_path: Any) -> Iterator[FastAPI]:
     store = open_store(f"sqlite:///{tmp_path / 'online.db'}")
-    app = create_api(FullChain(), store, DoorOptions(fixed_keys=admin_keys("key")))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        yield client.get
+    yield create_api(FullChain(), store, DoorOptions(fixed_keys=admin_keys("key")))
     store.close()
+
+
+@pytest.fixture
+async def get(full: FastAPI) -> AsyncIterator[Get]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(full), base_url="http://test") as client:
+        yield client.get
 
 
 async def test_a_row_too_many_is_a_503_that_says_when_to_come_back(get: Get) -> None:
     refused = await get(HOME, headers={"X-API-Key": "key"})
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert refused.json()["error"]["code"] == "busy"
+
+
+async def test_it_is_turned_away_before_its_body_is_read(full: FastAPI) -> None:
+    read: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in range(3):
+            read.append(part)
+            yield b"?" * 1_000
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(full), base_url="http://test") as client:
+        for path in ("home", "rank"):
+            asked = client.post(f"/api/recommendations/{path}", content=body(), headers={"X-API-Key": "key"})
+            assert (await asked).status_code == 503
+        assert (await client.post("/api/recommendations/rank", content=body())).status_code == 401
+        assert read == []
+        headers = {"X-API-Key": "key", "Content-Encoding": "gzip"}
+        assert (await client.post("/api/interactions", content=body(), headers=headers)).status_code == 400
+        assert read != []
 
 
 async def test_who_has_no_key_is_told_that_first(get: Get) -> None:

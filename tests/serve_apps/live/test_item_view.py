@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +95,37 @@ def test_newcomers_are_bounded(view: ItemView, monkeypatch: pytest.MonkeyPatch) 
     assert view.id_of(99) == "new39"
     with pytest.raises(InputError, match="row 60 is no item's"):
         view.id_of(60)
+    fits = FilterMasks().fits('title = "New"', view.columns)
+    assert view.passing(np.asarray([60, 99]), fits).tolist() == [False, True]
+
+
+def test_who_has_just_left_is_known_however_many_left_before(view: ItemView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newcomers, "MAX_NEWCOMERS", 3)
+    for n in range(40):
+        apply(view, **{f"new{n}": ItemState(title="New")})
+        apply(view, **{f"new{n}": GONE})
+        assert view.id_of(60 + n) == f"new{n}"
+
+
+def test_titles_are_read_while_they_are_written(view: ItemView) -> None:
+    row, interval, stop = 7, sys.getswitchinterval(), threading.Event()
+    changes = [Change(f"i{row}", 1, ItemState(title=title).to_bytes()) for title in ("Other", view.title(row))]
+
+    def write() -> None:
+        while not stop.is_set():
+            view.apply(changes)
+
+    writer = threading.Thread(target=write)
+    sys.setswitchinterval(1e-6)
+    try:
+        writer.start()
+        for _ in range(100_000):
+            view.title(row)
+            view.categories(row)
+    finally:
+        stop.set()
+        writer.join()
+        sys.setswitchinterval(interval)
 
 
 def test_too_many_changed_texts_are_read_anew(

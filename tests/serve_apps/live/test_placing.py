@@ -13,10 +13,15 @@ from cluster.online import catalogue
 from cluster.online.store import OnlineStore, open_store
 from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
+from models.errors import StoreError
+from models.item_state import ItemState
 from models.recommender import Recommender
+from models.text_index import TextIndex
+from serve_apps.live import catalogue as live_catalogue
 from serve_apps.live import placing
 from serve_apps.live.catalogue import LiveCatalogue
 from serve_apps.live.item_view import ItemView
+from serve_apps.live.newcomers import Newcomers
 from tests.serve_apps.tasteful_bundle import NUM_EACH, TASTES, publish_tasteful
 
 PATIENCE_S = 60.0
@@ -53,6 +58,13 @@ def wait_for(view: ItemView, num: int) -> None:
     while len(view.newcomers.placed) != num and time.monotonic() < deadline:
         time.sleep(0.01)
     assert len(view.newcomers.placed) == num
+
+
+def become(view: ItemView, *item_ids: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while (held := [name for name, _ in view.newcomers.placed.documents]) != [*item_ids]:
+        assert time.monotonic() < deadline, held
+        time.sleep(0.01)
 
 
 def test_it_stands_at_the_mean_of_what_says_the_same(
@@ -100,6 +112,27 @@ def test_the_newest_are_placed_when_they_are_too_many(
     store: OnlineStore, view: ItemView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(placing, "MAX_PLACED", 3)
+    monkeypatch.setattr(live_catalogue, "_PLACES_AT_ONCE", 2)
     put(store, *[(f"new{n}", "A jazz record") for n in range(8)])
-    wait_for(view, 3)
-    assert [view.id_of(row) for row in view.newcomers.placed.rows] == ["new5", "new6", "new7"]
+    become(view, "new5", "new6", "new7")
+    put(store, ("new8", "A jazz record"))
+    become(view, "new6", "new7", "new8")
+
+
+def test_those_of_a_round_that_failed_wait_for_the_next(view: ItemView, recommender: Recommender) -> None:
+    newcomers = Newcomers(_FIRST)
+    for n in range(4):
+        newcomers.put(f"new{n}", ItemState(title="A jazz record"))
+    own = placing.Placing(newcomers)
+
+    def broken() -> TextIndex:
+        newcomers.put("new1", ItemState(title="An opera"))
+        newcomers.put("new2", ItemState(blocked=True))
+        raise StoreError("gone")
+
+    with pytest.raises(StoreError):
+        own.go_on(recommender, broken, 3)
+    texts = TextIndex(view.texts())
+    own.go_on(recommender, lambda: texts, 10)
+    assert [item_id for item_id, _ in newcomers.placed.documents] == ["new0", "new1", "new3"]
+    assert newcomers.placed.documents[1][1].title == "An opera"
