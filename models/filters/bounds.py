@@ -13,7 +13,8 @@ MAX_COMPARISONS = 64
 MAX_VALUES = 320
 _ESCAPES = r"one of \" \\ \/ \b \f \n \r \t \u0000"
 _MARKS = re.compile(
-    r"""(?P<text>"(?:[^"\\]|\\.)*") | (?P<comparison>[<>=!]+|(?<![\w.])(?i:IN|ANY|ALL|ONLY|EXISTS)\b) | (?P<mark>["(),])""",
+    r"""(?P<text>"(?:[^"\\]|\\.)*")
+    | (?P<comparison>[<>=!]+|(?<![\w.])(?i:IN|ANY|ALL|ONLY|EXISTS)\b) | (?P<mark>["(),])""",
     re.VERBOSE | re.DOTALL,
 )
 _SEEN = re.compile(r'"(?:[^"\\]|\\.)*"?|\w+|[<>=!]+|\S', re.DOTALL)

@@ -175,6 +175,7 @@ class Flags:
         return self.present() if len(set(values)) == 2 else self._where[bool(values[0])].copy()
 
     def others(self, values: Sequence[Literal]) -> Mask:
-        return np.logical_or.reduce(
+        found: Mask = np.logical_or.reduce(
             [np.zeros_like(self._where[True]), *(self._where[one] for one in {True, False} - set(values))]
         )
+        return found

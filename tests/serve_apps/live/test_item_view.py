@@ -95,7 +95,7 @@ def test_newcomers_are_bounded(view: ItemView, monkeypatch: pytest.MonkeyPatch) 
     assert view.id_of(99) == "new39"
     with pytest.raises(InputError, match="row 60 is no item's"):
         view.id_of(60)
-    fits = FilterMasks().fits('title = "New"', view.columns)
+    fits = Fits(Masks(), 'title = "New"')
     assert view.passing(np.asarray([60, 99]), fits).tolist() == [False, True]
 
 
