@@ -16,7 +16,7 @@ from typing import Protocol
 
 from cluster.online.store import OnlineStore
 from models.experiments import Experiment, Variant
-from models.selection import joined
+from models.selection import NO_CONTROL, joined
 from models.user_state import UserState
 from serve_apps.chain.answers import Answer, make_answer
 from serve_apps.chain.cursors import Cursors
@@ -170,4 +170,5 @@ def _task(experiment: Experiment, at: int, query: Query, user: UserState, refuse
     variant = experiment.assign(query.user_id)
     standing = variant.selection.control
     control = standing if query.control is None else joined(query.control, standing)
+    control = NO_CONTROL if query.rows is not None else control  # a page of rows heeds none
     return Task(at, query, user, variant, refused, propensity=experiment.propensity(variant), control=control)

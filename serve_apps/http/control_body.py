@@ -21,6 +21,7 @@ MAX_FILTERS = 8
 Position = Annotated[int, Field(ge=0, lt=MAX_POSITION, description="Place in the row, from 0.")]
 _Key = Annotated[int, Field(strict=False, ge=0, lt=MAX_POSITION)]
 """A position as the key of an object, which JSON writes as text."""
+_CONTROL = ("pins", "promoted", "promoted_positions", "boosts", "buried")
 
 
 class BoostBody(BaseModel):
@@ -64,8 +65,11 @@ class HomeBody(HomeParams):
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
-        if self.cursor is not None and self._control() != Control():
+        said = [name for name in _CONTROL if getattr(self, name)]
+        if said and self.cursor is not None:
             raise ValueError("cursor: its list stands already. Pin, promote, boost and bury with the first page")
+        if said and self.rows is not None:
+            raise ValueError(f"rows: a page of rows takes no {', '.join(said)}. Leave them out, or ask for one row")
         return self
 
     def to_query(self, cursor: Cursor | None = None) -> HomeQuery:

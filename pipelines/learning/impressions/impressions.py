@@ -1,6 +1,7 @@
 """From the lake to what was shown to each user, and what they did with it, by Ray Data.
 
-Exposures and interactions are hashed by user to the same buckets; each bucket is one task. An impression is one item
+Exposures and interactions are hashed by user to the same buckets; each bucket is one task. The pages of one
+recommendation are one exposure, shown when the first of them was. An impression is one item
 of an exposure's list. Its answers are the user's interactions with its recommendation id and item. Only exposures on
 the home surface count, since that is what the ranker orders.
 
@@ -35,6 +36,7 @@ ROW = pa.schema(
         ("rating", pa.float32()),
         ("item_ids", pa.list_(pa.string())),
         ("personalization", pa.bool_()),
+        ("num_above", pa.int32()),
     ]
 )
 IMPRESSIONS = pa.schema(
@@ -87,13 +89,7 @@ def build(rows: pa.Table, split: Split) -> pa.Table:
     """The users of one bucket, in the order of their ids."""
     frame = willing(pl.DataFrame(rows)).with_columns(pl.col("timestamp").dt.timestamp("us").alias("timestamp_us"))
     is_exposure, is_event = pl.col("item_ids").is_not_null(), pl.col("item_id").is_not_null()
-    exposures = (
-        frame.filter(is_exposure & (pl.col("surface") == SURFACE) & (pl.col("user_id") != ""))
-        .filter(pl.col("item_ids").list.len() > 0)
-        .sort("timestamp_us", "recommendation_id")
-        .unique(_USER_REC, keep="first", maintain_order=True)
-        .select(*_USER_REC, "timestamp_us", "context", "item_ids")
-    )
+    exposures = _exposures(frame.filter(is_exposure & (pl.col("surface") == SURFACE) & (pl.col("user_id") != "")))
     events = _events(frame.filter(is_event), exposures)
     profiles = frame.filter(~is_exposure & ~is_event).group_by("user_id").agg(pl.col("country").last().alias("profile"))
     labelled, answers = split.label(events), _answers(events)
@@ -101,7 +97,7 @@ def build(rows: pa.Table, split: Split) -> pa.Table:
     listed = shown.group_by(_USER_REC, maintain_order=True).agg(
         "item_id", "position", "label", *TARGETS, pl.len().cast(pl.Int32).alias("num_items")
     )
-    exposed = _with_countries(exposures.drop("item_ids"), events, profiles).join(listed, on=_USER_REC)
+    exposed = _with_countries(exposures.drop("item_ids", "position"), events, profiles).join(listed, on=_USER_REC)
     users = (
         exposed.sort("user_id", "timestamp_us", "recommendation_id")
         .group_by("user_id", maintain_order=True)
@@ -123,6 +119,25 @@ def build(rows: pa.Table, split: Split) -> pa.Table:
     )
     filled = whole.with_columns(pl.col("num_unmatched").fill_null(0), selectors.list().fill_null([])).sort("user_id")
     return filled.select(IMPRESSIONS.names).to_arrow().cast(IMPRESSIONS)
+
+
+def _exposures(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a recommendation: the items of its pages, and the position of each, in the order of the pages."""
+    pages = (
+        rows.filter(pl.col("item_ids").list.len() > 0)
+        .with_columns(pl.col("num_above").fill_null(0))
+        .sort("timestamp_us", "recommendation_id")
+        .unique([*_USER_REC, "num_above"], keep="first", maintain_order=True)
+        .sort("num_above", maintain_order=True)
+        .with_columns(pl.int_ranges("num_above", pl.col("num_above") + pl.col("item_ids").list.len()).alias("position"))
+    )
+    listed = pages.group_by(_USER_REC, maintain_order=True).agg(
+        pl.col("timestamp_us").min(),
+        pl.col("context").first(),
+        pl.col("item_ids").list.explode(),
+        pl.col("position").list.explode().cast(pl.Int32),
+    )
+    return listed.sort("timestamp_us", "recommendation_id")
 
 
 def _events(rows: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
@@ -166,9 +181,8 @@ def _shown(exposures: pl.DataFrame, labelled: pl.DataFrame, answers: pl.DataFram
         pl.col("timestamp_us").filter(pl.col("label") == part).min().alias(name)
         for name, part in (("validation_us", VALIDATION), ("test_us", TEST))
     )
-    listed = exposures.with_columns(pl.int_ranges(pl.col("item_ids").list.len(), dtype=pl.Int32).alias("position"))
     return (
-        listed.rename({"item_ids": "item_id"})
+        exposures.rename({"item_ids": "item_id"})
         .explode("item_id", "position")
         .unique(_IMPRESSION, keep="first", maintain_order=True)
         .join(answers, on=_IMPRESSION, how="left", maintain_order="left")

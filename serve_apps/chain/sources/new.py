@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ from serve_apps.live.item_view import ItemView
 NEW_DAYS = 90
 """Days after its release during which an item is new."""
 _DAY_US = 86_400_000_000
+_FIRST = 512
+"""Releases that are looked at first; twice as many each time that too few of them may be shown."""
 
 Releases = tuple[Rows, NDArray[np.int64]]
 """Item rows, the oldest first, and when each was released, UTC microseconds."""
@@ -37,7 +41,11 @@ class New:
 
     def _offer(self, batch: Batch, at: int, releases: Releases) -> Offer:
         user = batch.tasks[at].user
-        kept = batch.allowed(at, _one_after_the_other(newcomers(batch.view), newest(releases, user)))
+        kept = batch.allowed(at, newcomers(batch.view))
+        for some in newest(releases, user):
+            if len(kept) == NUM_OFFERED:
+                break
+            kept = _one_after_the_other(kept, batch.allowed(at, some)).head(NUM_OFFERED)
         title = "New for you" if user.history else "New"
         return Offer([Shelf(title, kept, alike("New"))] if len(kept) else ())
 
@@ -48,12 +56,18 @@ def newcomers(view: ItemView) -> Candidates:
     return Candidates(rows, np.linspace(2.0, 1.0, len(rows), endpoint=False, dtype=np.float32))
 
 
-def newest(releases: Releases, user: UserState) -> Candidates:
-    """Items of the bundle that were released within `NEW_DAYS` of now, the newest first; scores fall from 1 to 0."""
+def newest(releases: Releases, user: UserState) -> Iterator[Candidates]:
+    """Items of the bundle that were released within `NEW_DAYS` of now, the newest first, in ever longer pieces; scores
+    fall from 1 to 0.
+    """
     rows, released_us = releases
     start, end = np.searchsorted(released_us, [user.now_us - NEW_DAYS * _DAY_US, user.now_us], "right")
-    age_us = user.now_us - released_us[start:end][::-1]
-    return Candidates(rows[start:end][::-1], (1.0 - age_us / (NEW_DAYS * _DAY_US)).astype(np.float32))
+    num = _FIRST
+    while end > start:
+        piece = slice(max(start, end - num), end)
+        age_us = user.now_us - released_us[piece][::-1]
+        yield Candidates(rows[piece][::-1], (1.0 - age_us / (NEW_DAYS * _DAY_US)).astype(np.float32))
+        end, num = piece.start, 2 * num
 
 
 def _one_after_the_other(first: Candidates, second: Candidates) -> Candidates:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from models.candidates import Candidates
 from serve_apps.chain.sources.country_names import country_name
 from serve_apps.chain.sources.offer import Offer, local_and_other
-from serve_apps.chain.sources.source import NUM_OFFERED, Batch
+from serve_apps.chain.sources.source import Batch
 
 
 class Popular:
@@ -17,8 +18,7 @@ class Popular:
         return [self._offer(batch, at) for at in range(len(batch.tasks))]
 
     def _offer(self, batch: Batch, at: int) -> Offer:
-        task, country = batch.tasks[at], batch.tasks[at].user.country
-        found = batch.view.popular(task.user, NUM_OFFERED + len(batch.barred[at]), task.fits)
-        kept = batch.allowed(at, found)
+        country = batch.tasks[at].user.country
+        kept = batch.allowed(at, Candidates(*batch.recommender.popularity.top(country)))
         local = batch.recommender.popularity.in_country(country, kept.item_rows)
         return local_and_other(kept, local, "Popular", country, country_name(country))

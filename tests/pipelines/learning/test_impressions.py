@@ -51,6 +51,25 @@ def test_a_worked_example() -> None:
     )
 
 
+def test_the_pages_of_a_recommendation_are_one_list_and_an_answer_to_any_counts() -> None:
+    rows = log(
+        event("ann", "f", 0),
+        exposure("ann", "r1", 30, "de", num_above=3),
+        exposure("ann", "r1", 10, "abc"),
+        exposure("ann", "r1", 31, "f", num_above=3),  # the second page once more
+        event("ann", "a", 20),
+        event("ann", "d", 40, "click", "r1"),
+        event("ann", "f", 41, "click", "r1"),  # was not shown
+    )
+    made = examples(rows)
+    assert made["item"].tolist() == [0, 1, 2, 3, 4]
+    assert made["position"].tolist() == [0, 1, 2, 3, 4]
+    assert made["targets"][:, 1].tolist() == [0, 0, 0, 1, 0]
+    assert made["history"].tolist() == [[-1, -1, 5]] * 5
+    assert build(rows, ALL)["num_unmatched"].to_pylist() == [1]
+    assert build(rows, ALL)["shown_us"].to_pylist() == [[START_US + 10 * SECOND_US]]
+
+
 def test_an_answer_with_a_slow_clock_is_not_history_of_its_own_exposure() -> None:
     made = examples(log(exposure("ann", "r1", 10, "ab"), event("ann", "a", 3, "click", "r1")))
     assert made["history"].tolist() == [[-1, -1, -1]] * 2

@@ -185,6 +185,7 @@ def test_fallbacks_are_as_they_were(serve: Serve) -> None:
         ({"boosts": [{}]}, "body.boosts.0.filter: this field is needed"),
         ({"buried": ["year > 1", "("]}, "body.buried.1: filter, position"),
         ({"pinned": {}}, "body.pinned: unknown field"),
+        ({"rows": 3, "pins": {"0": "a"}, "buried": ["year > 1"]}, "rows: a page of rows takes no pins, buried"),
         ({"session_id": "s"}, "give either user_id or"),
     ],
 )
