@@ -106,19 +106,8 @@ def _kill(server: RunningServer, deployment: str) -> None:
 
 def test_a_store_that_hangs_costs_a_rung_and_no_request(redis_pid_and_server: tuple[int, RunningServer]) -> None:
     redis_pid, server = redis_pid_and_server
-    with load(server.url, homes(NUM_USERS), rate=RATE) as under_way:
-        time.sleep(QUIET_S)
-        with _stopped(redis_pid):
-            stopped = time.monotonic()
-            time.sleep(FAULT_S)
-        gone_on = time.monotonic()
-        time.sleep(BACK_S + QUIET_S)
-    answers = under_way.answers
-    meanwhile = Answers([each for each in answers.all if stopped + 0.5 < each.sent < gone_on - 0.5])
-    print(f"\nRedis stopped for {FAULT_S:g} s: {answers.line()}\nmeanwhile: {meanwhile.line()}")
-    assert answers.failed == []
+    meanwhile = _hang(server, redis_pid, "Redis")
     assert meanwhile.rungs().keys() <= {"trending", "popular"}
-    _assert_full(answers.since(gone_on + BACK_S))
 
 
 @pytest.mark.parametrize(
@@ -126,20 +115,9 @@ def test_a_store_that_hangs_costs_a_rung_and_no_request(redis_pid_and_server: tu
 )
 def test_a_tier_that_hangs_costs_a_rung_and_no_request(server: RunningServer, deployment: str, rungs: set[str]) -> None:
     [pid] = server.replicas(deployment)
-    with load(server.url, homes(NUM_USERS), rate=RATE) as under_way:
-        time.sleep(QUIET_S)
-        with _stopped(pid):
-            stopped = time.monotonic()
-            time.sleep(FAULT_S)
-        gone_on = time.monotonic()
-        time.sleep(BACK_S + QUIET_S)
-    answers = under_way.answers
-    meanwhile = Answers([each for each in answers.all if stopped + 0.5 < each.sent < gone_on - 0.5])
-    print(f"\n{deployment} stopped for {FAULT_S:g} s: {answers.line()}\nmeanwhile: {meanwhile.line()}")
-    assert answers.failed == []
+    meanwhile = _hang(server, pid, deployment)
     assert meanwhile.rungs()["full"] == 0
     assert sum(meanwhile.rungs()[rung] for rung in rungs) > 0.5 * len(meanwhile)
-    _assert_full(answers.since(gone_on + BACK_S))
 
 
 def test_a_corrupt_bundle_is_refused_and_the_old_one_goes_on(server: RunningServer, registry: Registry) -> None:
@@ -161,6 +139,25 @@ def test_a_corrupt_bundle_is_refused_and_the_old_one_goes_on(server: RunningServ
     assert under_way.answers.failed == []
     assert {each.version for each in under_way.answers.ok} == {"v1"}
     _assert_full(under_way.answers)
+
+
+def _hang(server: RunningServer, pid: int, name: str) -> Answers:
+    """Stop a process for a while under a steady load: no request fails, and full rows are back soon. What was answered
+    meanwhile.
+    """
+    with load(server.url, homes(NUM_USERS), rate=RATE) as under_way:
+        time.sleep(QUIET_S)
+        with _stopped(pid):
+            stopped = time.monotonic()
+            time.sleep(FAULT_S)
+        gone_on = time.monotonic()
+        time.sleep(BACK_S + QUIET_S)
+    answers = under_way.answers
+    meanwhile = Answers([each for each in answers.all if stopped + 0.5 < each.sent < gone_on - 0.5])
+    print(f"\n{name} stopped for {FAULT_S:g} s: {answers.line()}\nmeanwhile: {meanwhile.line()}")
+    assert answers.failed == []
+    _assert_full(answers.since(gone_on + BACK_S))
+    return meanwhile
 
 
 @contextmanager

@@ -13,16 +13,12 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from cluster.online.store import OnlineUser, open_store
 from cluster.registry import Registry
-from models.events import EventType
-from models.seeds import generator
-from models.user_state import HistoryEvent
+from tests.benchmarks.serving_world import NUM_ITEMS, NUM_USERS, warm_store
 from tests.serve_apps.running_server import RunningServer, running_server
 from tests.serve_apps.sample_bundle import publish
 
@@ -31,7 +27,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is missing: apt-get install wrk"),
 ]
 
-NUM_ITEMS, NUM_USERS, HISTORY = 2_000, 1_000, 30
 CONNECTIONS = (1, 16, 64)
 DURATION_S = 12
 MIN_OF_STOCK, MIN_OF_ONE_PROCESS = 6.0, 1.0
@@ -74,17 +69,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A folder whose online store knows every user's history."""
-    random = generator(7, "histories")
-    start = datetime.now(UTC) - timedelta(days=30)
-    users = {}
-    for n in range(NUM_USERS):
-        items = random.choice(NUM_ITEMS, HISTORY, replace=False)
-        times = [int((start + timedelta(hours=hour)).timestamp() * 1e6) for hour in range(HISTORY)]
-        events = (HistoryEvent(f"i{item}", EventType.CLICK, at) for item, at in zip(items, times, strict=True))
-        users[f"u{n}"] = OnlineUser(tuple(events), "NO")
-    store = open_store(f"sqlite:///{tmp_path / 'online.db'}")
-    store.warm(users)
-    store.close()
+    warm_store(f"sqlite:///{tmp_path / 'online.db'}")
     return tmp_path
 
 

@@ -16,14 +16,12 @@ from models.selection import Cursor, Listing
 from serve_apps.chain.answers import Answer, listed_items, make_answer
 from serve_apps.chain.cursors import LIST_LENGTH, Cursors
 from serve_apps.chain.deadline import Deadline
-from serve_apps.chain.messages import HomeQuery
 from serve_apps.chain.rungs import Cause, Rung
-from serve_apps.chain.task import Task
+from serve_apps.chain.sources.source import HomeTask
 from serve_apps.chain.tools import Tools
 from serve_apps.live.item_view import ItemView
 
 _log = logging.getLogger(__name__)
-_HomeTask = Task[HomeQuery]
 
 
 class Paging:
@@ -36,7 +34,7 @@ class Paging:
         """How long a list has to be whose pages have so many items."""
         return limit if self._cursors is None else max(limit, LIST_LENGTH)
 
-    def first(self, task: _HomeTask, recommender: Recommender, listing: Listing) -> Answer:
+    def first(self, task: HomeTask, recommender: Recommender, listing: Listing) -> Answer:
         """The first page. A list that is shorter is filled up as every row of home is, and ends there."""
         view, limit = self._tools.catalogue.view(recommender), task.query.limit
         shown, rest = listing.part(0, limit), listing.part(limit)
@@ -45,11 +43,11 @@ class Paging:
         following = self._next(task, recommender, view, rest)
         return make_answer(items, task, recommender.version, following, _propensities(shown, len(items)))
 
-    async def next(self, tasks: Sequence[_HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
+    async def next(self, tasks: Sequence[HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
         """For each task the page that its cursor leads to."""
         return list(await asyncio.gather(*(self._one(task, hydrated, deadline) for task in tasks)))
 
-    async def _one(self, task: _HomeTask, hydrated: bool, deadline: Deadline) -> Answer:
+    async def _one(self, task: HomeTask, hydrated: bool, deadline: Deadline) -> Answer:
         cursor = task.query.cursor
         assert cursor is not None
         task.rung = None if cursor.rung is None else Rung(cursor.rung)
@@ -63,7 +61,7 @@ class Paging:
             _because(task, Cause.STORE_UNAVAILABLE)
         return self._page(task, cursor, recommender)
 
-    async def _later(self, task: _HomeTask, cursor: Cursor, deadline: Deadline) -> Answer:
+    async def _later(self, task: HomeTask, cursor: Cursor, deadline: Deadline) -> Answer:
         """The bundle is fetched for the next try, and the cursor comes back; the list ends when there is none."""
         loaded = await self._tools.frame.run("load", self._exists(cursor.version), deadline)
         if loaded.result is False:
@@ -79,13 +77,13 @@ class Paging:
             return False
         return True
 
-    def again(self, task: _HomeTask, cause: Cause) -> Answer:
+    def again(self, task: HomeTask, cause: Cause) -> Answer:
         """No items of the list that the task's cursor leads to, and the cursor for another try."""
         cursor = task.query.cursor
         assert cursor is not None
         return make_answer([], _because(task, cause), cursor.version, self._written(task, cursor))
 
-    def _page(self, task: _HomeTask, cursor: Cursor, recommender: Recommender) -> Answer:
+    def _page(self, task: HomeTask, cursor: Cursor, recommender: Recommender) -> Answer:
         view, limit = self._tools.catalogue.view(recommender), task.query.limit
         rest = _resolved(cursor, view)
         allowed = view.allows(rest.item_rows, task.user, task.fits)
@@ -100,7 +98,7 @@ class Paging:
         return make_answer(items, task, recommender.version, following, chances, cursor.num_above)
 
     def _next(
-        self, task: _HomeTask, recommender: Recommender, view: ItemView, rest: Listing, before: Cursor | None = None
+        self, task: HomeTask, recommender: Recommender, view: ItemView, rest: Listing, before: Cursor | None = None
     ) -> str | None:
         if self._cursors is None or not len(rest):
             return None
@@ -127,12 +125,12 @@ class Paging:
         )
         return self._written(task, cursor)
 
-    def _written(self, task: _HomeTask, cursor: Cursor) -> str:
+    def _written(self, task: HomeTask, cursor: Cursor) -> str:
         assert self._cursors is not None
         return self._cursors.write(cursor, task.query.user_id)
 
 
-def _because(task: _HomeTask, cause: Cause) -> _HomeTask:
+def _because(task: HomeTask, cause: Cause) -> HomeTask:
     task.rung, task.cause = Rung.CACHED, cause
     return task
 

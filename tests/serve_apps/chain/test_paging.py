@@ -16,7 +16,8 @@ from models.errors import BundleError, NotFoundError, StoreError
 from models.experiments import Experiment, Variant
 from models.selection import parse_rules
 from serve_apps.chain import cursors
-from tests.serve_apps.chain.test_select import HOME, asked, exposures
+from tests.serve_apps.chain.test_rows import exposures_of
+from tests.serve_apps.chain.test_select import HOME, asked
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 
@@ -58,7 +59,7 @@ def test_what_was_shown_on_each_page_is_recorded_as_one_recommendation(serve: Se
     variants = (Variant("model", 1, selection=rules), Variant("other", 3, selection=rules))
     server = serve(experiment=Experiment("salt", variants))
     found = pages(server, server.home("u1", limit=25), limit=20)
-    shown = exposures(server, 3)
+    shown = exposures_of(server, 3)
     assert [exposure.num_above for exposure in shown] == [None, 25, 45]
     assert {exposure.recommendation_id for exposure in shown} == {found[0]["recommendation_id"]}
     assert {exposure.propensity for exposure in shown} == {0.25 if found[0]["variant"] == "model" else 0.75}

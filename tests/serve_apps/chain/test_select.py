@@ -10,9 +10,8 @@ import pytest
 
 from cluster.registry import Registry
 from models.experiments import Experiment, Variant
-from models.exposures import Exposure
 from models.selection import parse_rules
-from tests.cluster.online.store_suite import logged
+from tests.serve_apps.chain.test_rows import exposures_of
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 
@@ -30,17 +29,6 @@ def asked(server: Server, user_id: str = "u1", **body: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def exposures(server: Server, num: int) -> list[Exposure]:
-    """Exposures are appended after the answer, so they may be a moment away."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        found = [entry for entry in logged(server.store) if isinstance(entry, Exposure)]
-        if len(found) >= num:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"{num} exposures were not recorded")
-
-
 def categories(item: dict[str, Any]) -> set[str]:
     return set(item["metadata"]["categories"])
 
@@ -49,7 +37,7 @@ def test_without_rules_a_body_answers_what_a_query_does(server: Server) -> None:
     row, whole = asked(server, limit=60), server.home("u1", limit=60)
     assert row["items"] == whole["items"]
     assert all("mark" not in item for item in row["items"])
-    assert {exposure.propensities for exposure in exposures(server, 2)} == {None}
+    assert {exposure.propensities for exposure in exposures_of(server, 2)} == {None}
 
 
 def test_pins_and_promoted_items_take_their_places(server: Server) -> None:
@@ -148,7 +136,7 @@ def test_chance_is_told_and_recorded_with_its_probability(serve: Serve) -> None:
     explored = [item for row in rows for item in row["items"] if item.get("mark") == "explored"]
     assert {item["reason"] for item in explored} == {"Something different"}
     assert {item["rank"] for item in explored} <= {2, 3}
-    for row, exposure in zip(rows, exposures(server, 12), strict=True):
+    for row, exposure in zip(rows, exposures_of(server, 12), strict=True):
         assert exposure.recommendation_id == row["recommendation_id"]
         assert exposure.propensities is not None
         assert exposure.propensity == 1.0
