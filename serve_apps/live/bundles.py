@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from cluster.registry import Registry
-from models.errors import BundleError, NotFoundError
+from models.errors import BundleError, NotFoundError, StoreError
 from models.recommender import Recommender
 from serve_apps.live.bundle_facts import BundleFacts, BundleMeasures, Unmeasured
 
@@ -21,6 +21,8 @@ IDLE_S = 300.0
 """How long a version that is neither champion nor pinned stays without being asked for."""
 MAX_OTHERS = 2
 """Such versions in memory at once; the longest unused go first."""
+_IN_USE_S = 10.0
+"""A version used so short ago may have a question under way, and stays, however many there are."""
 _RETRY_S = 60.0
 """A version that was refused is looked at again after so long: verifying reads all of its files."""
 
@@ -78,7 +80,10 @@ class LiveBundles:
         return self._champion.version if pinned is None or pinned in self._refused else pinned
 
     def before_each(self, prepare: Callable[[Recommender], None]) -> None:
-        """Have this done to every bundle in memory now, and to each that is loaded later before it answers."""
+        """Have this done to every bundle in memory now, and to each that is loaded later before it answers.
+
+        One for which it raises a `StoreError` later is not loaded, and is tried again at the next look.
+        """
         self._prepare = prepare
         for recommender in self.loaded:
             prepare(recommender)
@@ -129,7 +134,7 @@ class LiveBundles:
     def _try(self, version: str) -> Recommender | None:
         try:
             return self._load(version)
-        except (BundleError, NotFoundError) as error:
+        except (BundleError, NotFoundError, StoreError) as error:
             _log.error("version %s does not answer, the champion %s does: %s", version, self._champion.version, error)
             return None
 
@@ -158,12 +163,13 @@ class LiveBundles:
         _log.info("champion is now %s", version)
 
     def _let_go(self) -> None:
-        """Of what is neither champion nor pinned: what is idle, and of the rest all but those used last."""
+        """Of what is neither champion nor pinned nor in use: what is idle, and of the rest all but those used last."""
         now, stays = time.monotonic(), {self._champion.version, *self._pinned}
         with self._loading:
             others = sorted(self._loaded.keys() - stays, key=lambda name: -self._used.get(name, 0.0))
+            in_use = [name for name in others if now - self._used.get(name, 0.0) <= _IN_USE_S]
             fresh = [name for name in others if now - self._used.get(name, 0.0) <= self._idle_s][:MAX_OTHERS]
-            gone = set(others) - set(fresh)
+            gone = set(others) - {*in_use, *fresh}
             self._loaded = {name: bundle for name, bundle in self._loaded.items() if name not in gone}
         for version in [name for name in list(self._used) if name not in self._loaded]:
             self._used.pop(version, None)

@@ -86,11 +86,18 @@ class LiveCatalogue:
         return self._views.get(recommender) or ItemView(recommender)
 
     def prepare(self, recommender: Recommender) -> None:
-        """Make the view of a bundle that will soon answer. A failure is logged: the first answer tries again."""
+        """Make the view of a bundle that will soon answer.
+
+        A failure for the first is logged: its first answer tries again. For another it is a `StoreError`: a bundle that
+        answers has a view, and what was withdrawn is not in its rows.
+        """
+        first = not len(self._views)
         try:
             self.catch_up([recommender], self._store.version(Kind.ITEM))
             self.texts(recommender)
         except StoreError as error:
+            if not first:
+                raise
             _log.error("the catalogue is not known yet: %s", error)
 
     def catch_up(self, recommenders: Iterable[Recommender], version: int) -> None:

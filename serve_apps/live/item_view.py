@@ -61,12 +61,15 @@ class ItemView:
         """Take in changes, older ones first."""
         for change in changes:
             row, state = self._items.vocabulary.row(change.id), ItemState.from_bytes(change.state)
+            evicted = None
             if row is not None:
                 self._set(row, state)
             else:
-                self.newcomers.put(change.id, state)
+                evicted = self.newcomers.put(change.id, state)
             with self._changing:
                 if self._changed is not None:
+                    if evicted is not None:
+                        self._changed[evicted] = None
                     text = None if state.blocked else Text(change.id, state.title, state.categories)
                     self._changed[change.id] = text
                     if len(self._changed) > MAX_CHANGED:

@@ -44,12 +44,15 @@ class Newcomers:
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._states
 
-    def put(self, item_id: str, state: ItemState) -> None:
-        """An item came, or is another now; one that nobody may see leaves."""
+    def put(self, item_id: str, state: ItemState) -> str | None:
+        """An item came, or is another now; one that nobody may see leaves.
+
+        The id of another that had to go for it, if there is one.
+        """
         self._states.pop(item_id, None)
         if state.blocked:
             self._leave(item_id)
-            return
+            return None
         if item_id not in self._rows:
             self._rows[item_id], self._ids[self._next] = self._next, item_id
             self._next += 1
@@ -59,10 +62,12 @@ class Newcomers:
             self._waiting[item_id] = state
             if len(self._waiting) > MAX_PLACED:
                 del self._waiting[next(iter(self._waiting))]
-        if len(self._states) > MAX_NEWCOMERS:
-            oldest = next(iter(self._states))
-            del self._states[oldest]
-            self._leave(oldest)
+        if len(self._states) <= MAX_NEWCOMERS:
+            return None
+        oldest = next(iter(self._states))
+        del self._states[oldest]
+        self._leave(oldest)
+        return oldest
 
     def states(self) -> list[tuple[str, ItemState]]:
         """All of them, the longest unchanged first."""

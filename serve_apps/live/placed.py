@@ -20,6 +20,8 @@ from serve_apps.live.fits import Fits
 
 _NEVER = np.iinfo(np.int64).max
 _MAX_FILTERS = 64
+MAX_NEWEST = 100
+"""Where items are no vectors, scores are asked for by row, so of the newest alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,17 @@ class Placed:
             known[place] = self.places[found].near[0] if held else 0
         return known
 
-    def newest(self, num: int) -> Placed:
-        """Those that came last."""
+    @cached_property
+    def newest(self) -> Placed:
+        """Those that came last, at most `MAX_NEWEST`."""
+        num = MAX_NEWEST
         return Placed(self.first, self.rows[-num:], self.places[-num:], self.documents[-num:])
+
+    def worked_out(self) -> Placed:
+        """Itself, with all that the first answer would otherwise wait for."""
+        asked = self if self.vectors is not None else self.newest
+        _ = asked.vectors, asked.near, asked._expires_us, asked._countries
+        return self
 
     @cached_property
     def near(self) -> Rows:

@@ -47,7 +47,7 @@ class Placing:
                 self._newcomers.wait_again(waiting)
                 raise
         self._departures = departures
-        self._newcomers.placed = self._placed()
+        self._newcomers.placed = self._placed().worked_out()
 
     def _work_out(
         self, recommender: Recommender, index: TextIndex, waiting: Sequence[tuple[int, str, ItemState]]

@@ -49,15 +49,17 @@ def test_the_settings_say_how_many_replicas_and_how_soon(sample_registry: str, m
         configs = [
             d._deployment_config.autoscaling_config for d in ray_build(build_app(args), name="shoal").deployments
         ]
-        return [(c.max_replicas, c.upscale_delay_s, c.downscale_delay_s) for c in configs if c is not None]
+        return [
+            (c.min_replicas, c.max_replicas, c.upscale_delay_s, c.downscale_delay_s) for c in configs if c is not None
+        ]
 
-    assert scaling(args) == [(LAPTOP.max_replicas, 5, 60)] * len(TIERS)
+    assert scaling(args) == [(1, LAPTOP.max_replicas, 5, 60)] * len(TIERS)
     monkeypatch.setenv("SHOAL_MIN_REPLICAS", "3")
-    assert scaling(args)[0][0] == max(3, LAPTOP.max_replicas)
+    assert scaling(args)[0][:2] == (3, max(3, LAPTOP.max_replicas))
     monkeypatch.setenv("SHOAL_MAX_REPLICAS", "7")
     monkeypatch.setenv("SHOAL_UPSCALE_DELAY_S", "0.5")
     monkeypatch.setenv("SHOAL_DOWNSCALE_DELAY_S", "2")
-    assert scaling(args) == [(7, 0.5, 2)] * len(TIERS)
+    assert scaling(args) == [(3, 7, 0.5, 2)] * len(TIERS)
     assert scaling(args.model_copy(update={"stock": True})) == []
 
 

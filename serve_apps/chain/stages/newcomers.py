@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,8 +18,6 @@ from serve_apps.live.placed import Placed
 
 NUM_NEW = 20
 """Newcomers among the candidates of a user, at most: a thousand that are alike do not drive out everything else."""
-_MAX_WITHOUT_VECTORS = 100
-"""Where items are no vectors, scores are asked for by row, so of the newest alone."""
 
 
 async def new_candidates(
@@ -34,11 +33,12 @@ async def new_candidates(
     if not len(placed):
         return [Candidates.empty() for _ in tasks]
     if placed.vectors is None:
-        placed = placed.newest(_MAX_WITHOUT_VECTORS)
+        placed = placed.newest
     scores = await _scores(tools, recommender.version, batch, placed)
     barred = [view.newcomers.rows(tools.exclusion.of(task.user)) for task in tasks]
     users, fits = [task.user for task in tasks], [task.fits for task in tasks]
-    found = placed.best(scores, k, users, fits, barred)
+    # In a thread: the first question with a filter matches every newcomer.
+    found = await asyncio.to_thread(placed.best, scores, k, users, fits, barred)
     # What has left, or is restricted, since places were worked out.
     return [view.kept(each, task.user, task.fits) for each, task in zip(found, tasks, strict=True)]
 

@@ -105,6 +105,7 @@ def test_one_that_changed_stands_elsewhere(tasteful: Server) -> None:
     answer = found_within(tasteful, "ann", "new")
     assert answer is not None
     assert all(other.startswith("jazz") for other in ids(answer)[: ids(answer).index("new")])
+    assert "new" not in ids(tasteful.home("bob", limit=9))
 
 
 def test_many_that_are_alike_leave_room_for_others(tasteful: Server) -> None:

@@ -7,14 +7,18 @@ import gc
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from cluster.online import catalogue
 from cluster.online.store import open_store
 from cluster.registry import Registry
-from models.errors import BundleError, NotFoundError
+from models.catalogue_entries import Kind, parse_entry
+from models.errors import BundleError, NotFoundError, StoreError
 from models.manifest import MANIFEST
+from models.user_state import UserState
 from serve_apps.live.bundles import MAX_OTHERS, POLL_S, LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
 from tests.serve_apps.conftest import Counted
@@ -166,10 +170,10 @@ def _mapped(registry: Registry, version: str) -> bool:
 @pytest.mark.slow
 def test_a_bundle_that_was_replaced_frees_its_memory_and_its_files(registry: Registry, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'online.db'}")
-    catalogue, bundles = LiveCatalogue(store.catalogue), LiveBundles(registry.uri, idle_s=0.0)
-    bundles.before_each(catalogue.prepare)
+    live, bundles = LiveCatalogue(store.catalogue), LiveBundles(registry.uri, idle_s=0.0)
+    bundles.before_each(live.prepare)
     before = weakref.ref(bundles.champion)
-    seen = [weakref.ref(catalogue.view(bundles.champion)), weakref.ref(catalogue.texts(bundles.champion))]
+    seen = [weakref.ref(live.view(bundles.champion)), weakref.ref(live.texts(bundles.champion))]
     assert _mapped(registry, "v1")
     registry.promote("v2")
     _wait(lambda: bundles.held("v1") is None)
@@ -178,8 +182,46 @@ def test_a_bundle_that_was_replaced_frees_its_memory_and_its_files(registry: Reg
     assert not _mapped(registry, "v1")
     assert _mapped(registry, "v2")
     bundles.close()
-    catalogue.close()
+    live.close()
     store.close()
+
+
+def test_a_bundle_waits_until_it_is_known_what_was_withdrawn(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'online.db'}")
+    live, bundles = LiveCatalogue(store.catalogue), LiveBundles(registry.uri)
+    bundles.before_each(live.prepare)
+    catalogue.put(store.catalogue, Kind.ITEM, [("i7", parse_entry(Kind.ITEM, {"available": False}))])
+
+    def down(kind: Kind) -> int:
+        raise StoreError("the store does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.catalogue, "version", down)
+        with pytest.raises(StoreError):
+            asyncio.run(bundles.get("v2"))
+        registry.promote("v2")
+        time.sleep(1.5 * POLL_S)
+        assert (bundles.champion.version, bundles.held("v2")) == ("v1", None)
+    assert _becomes(bundles, "v2")
+    assert not live.view(bundles.champion).allows_id("i7", UserState("ann", datetime.now(UTC)))
+    bundles.close()
+    live.close()
+    store.close()
+
+
+@pytest.mark.slow
+def test_what_was_used_a_moment_ago_stays(registry: Registry) -> None:
+    others = [f"v{n}" for n in range(2, 4 + MAX_OTHERS)]
+    for n, version in enumerate(others[1:]):
+        publish(registry, version, seed=3 + n)
+    bundles = LiveBundles(registry.uri, idle_s=0.0)
+    for version in others:
+        asyncio.run(bundles.get(version))
+    time.sleep(2.5 * POLL_S)
+    assert {bundle.version for bundle in bundles.loaded} == {"v1", *others}
+    bundles.close()
 
 
 def test_what_a_manifest_says_is_measured_when_a_bundle_is_loaded(registry: Registry) -> None:

@@ -22,6 +22,7 @@ from models.errors import InputError
 from models.filters.masks import Masks
 from models.item_state import ItemState
 from models.recommender import Recommender
+from models.text_index import Text
 from models.user_state import EPOCH, UserState
 from serve_apps.live import item_view, newcomers
 from serve_apps.live.catalogue import LiveCatalogue
@@ -97,6 +98,14 @@ def test_newcomers_are_bounded(view: ItemView, monkeypatch: pytest.MonkeyPatch) 
         view.id_of(60)
     fits = Fits(Masks(), 'title = "New"')
     assert view.passing(np.asarray([60, 99]), fits).tolist() == [False, True]
+
+
+def test_who_has_to_go_is_in_no_search(view: ItemView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newcomers, "MAX_NEWCOMERS", 1)
+    apply(view, new=ItemState(title="New"))
+    view.take_changed()
+    apply(view, newer=ItemState(title="Newer"))
+    assert view.take_changed() == {"new": None, "newer": Text("newer", "Newer", ())}
 
 
 def test_who_has_just_left_is_known_however_many_left_before(view: ItemView, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,14 @@ def test_it_stands_at_the_mean_of_what_says_the_same(
     assert view.stand_ins(np.asarray([3, _FIRST, _FIRST + 1])).tolist() == [3, place.near[0], 0]
 
 
+def test_no_answer_waits_for_what_is_read_of_all(store: OnlineStore, view: ItemView) -> None:
+    put(store, ("new", "A jazz record"))
+    wait_for(view, 1)
+    placed = view.newcomers.placed
+    assert {"vectors", "near", "_expires_us", "_countries"} <= vars(placed).keys()
+    assert placed.newest is placed.newest
+
+
 def test_the_mean_of_scores_is_the_score_of_the_mean(store: OnlineStore, view: ItemView) -> None:
     put(store, ("new", "A jazz record"), ("other", "An opera"), ("third", "Blues and folk"))
     wait_for(view, 3)
