@@ -104,9 +104,9 @@ def test_a_boost_that_is_late_is_left_out_and_the_row_says_so(server: Server, mo
     catalogue = server.router._catalogue
     whole = catalogue.fits
 
-    def slow(*given: Any) -> Any:
+    def slow(*given: Any, **options: Any) -> Any:
         time.sleep(1.2)
-        return whole(*given)
+        return whole(*given, **options)
 
     monkeypatch.setattr(catalogue, "fits", slow)
     row = asked(server, timeout_ms=1_500, boosts=[{"filter": "year < 2000", "add": 10}])
@@ -190,3 +190,10 @@ def test_a_mistake_is_named(server: Server, body: dict[str, Any], says: str) -> 
     answer = server.http.post(HOME, json={"user_id": "u1", **body})
     assert answer.status_code == 422
     assert says in answer.json()["error"]["message"]
+
+
+def test_what_raises_drives_out_no_mask_that_a_row_needs(server: Server) -> None:
+    asked(server, filter="year < 2000")
+    held = server.router._catalogue._masks.num_bytes
+    asked(server, boosts=[{"filter": "year > 2010", "add": 1}], buried=["year = 2005"])
+    assert server.router._catalogue._masks.num_bytes == held == 60
