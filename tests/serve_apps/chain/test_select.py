@@ -12,6 +12,9 @@ from cluster.registry import Registry
 from models.experiments import Experiment, Variant
 from models.exposures import Exposure
 from models.selection import parse_rules
+from serve_apps.chain.stages.select import choose
+from serve_apps.chain.surfaces import home
+from serve_apps.chain.task import AnyTask
 from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
@@ -113,6 +116,23 @@ def test_a_boost_that_is_late_is_left_out_and_the_row_says_so(server: Server, mo
     assert (ids(row), row["fallback"], row["fallback_cause"]) == (plain, None, "filter_late")
     hard = asked(server, timeout_ms=200, filter="year < 2000")
     assert (ids(hard), hard["fallback_cause"]) == ([], "filter_late")
+
+
+def test_rules_that_are_late_are_left_out_and_hold_no_answer_up(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ids(server.home("u1"))
+
+    def slow(recommender: Any, view: Any, exclusion: Any, task: AnyTask, *given: Any) -> Any:
+        if task.control.pins:
+            time.sleep(5)
+        return choose(recommender, view, exclusion, task, *given)
+
+    monkeypatch.setattr(home, "choose", slow)
+    started = time.monotonic()
+    row = asked(server, timeout_ms=1_500, pins={"0": plain[5]})
+    assert time.monotonic() - started < 4
+    assert (ids(row), row["fallback"], row["fallback_cause"]) == (plain, None, "rules_late")
 
 
 def test_a_variants_rules_hold_for_its_rows(serve: Serve) -> None:
