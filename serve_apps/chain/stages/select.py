@@ -66,7 +66,7 @@ def without_rules(task: AnyTask) -> AnyTask:
 async def in_time(
     frame: Frame, works: Mapping[int, Callable[[], Listing]], deadline: Deadline
 ) -> tuple[dict[int, Listing], Outcome[bool]]:
-    """The lists that were chosen in time, by key, in a thread: rules take milliseconds a row, which the loop has not."""
+    """The lists that were chosen in time, by key; in a thread, since rules take milliseconds a row."""
     until, done = Deadline(deadline.at + _OF_RESERVE * RESERVE_S), dict[int, Listing]()
 
     def work() -> bool:
