@@ -145,7 +145,8 @@ class Router:
         row = self._ladder.popular(task, Cause.CHAIN_FAILED)
         if not asks_for_page(task.query):
             return row
-        return PageAnswer.of(row, [{"title": "Popular", "source": POPULARITY, "items": row.items}])
+        rows = [{"title": "Popular", "source": POPULARITY, "items": row.items}] if row.items else []
+        return PageAnswer.of(row, rows)
 
     def _nothing(self, task: AnyTask) -> Answer:
         """What a task is answered whose filter is late: no item, and a cursor that it came with."""
