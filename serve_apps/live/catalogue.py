@@ -38,7 +38,7 @@ class LiveCatalogue:
         self._store = store
         self._views: WeakKeyDictionary[Recommender, ItemView] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Recommender, TextIndex] = WeakKeyDictionary()
-        self._masks = Masks()
+        self._masks, self._soft_masks = Masks(), Masks()
         self._loading = threading.Lock()
         self._indexing = threading.Lock()
         self._placings: WeakKeyDictionary[ItemView, Placing] = WeakKeyDictionary()
@@ -67,9 +67,11 @@ class LiveCatalogue:
         self._views.clear()
         self._texts.clear()
 
-    def fits(self, recommenders: Iterable[Recommender], texts: Sequence[str]) -> Fits:
-        """What passes each of these filters, made for these bundles. Blocks; `FilterError`."""
-        fits = Fits(self._masks, *texts)
+    def fits(self, recommenders: Iterable[Recommender], texts: Sequence[str], *, soft: bool = False) -> Fits:
+        """What passes each of these filters, made for these bundles. Blocks; `FilterError`. `soft`: they only change an
+        order, and their masks drive out none that a row needs.
+        """
+        fits = Fits(self._soft_masks if soft else self._masks, *texts)
         for recommender in recommenders:
             fits.mask(self.view(recommender).columns)
         return fits

@@ -64,7 +64,7 @@ class Filter:
     def _raising(self, asked: Sequence[_Asked]) -> bool:
         for task, texts in asked:
             row_of = self._recommenders(task)[:1]
-            task.passes = {text: self._catalogue.fits(row_of, [text]) for text in texts}
+            task.passes = {text: self._catalogue.fits(row_of, [text], soft=True) for text in texts}
         return True
 
     def _recommenders(self, task: AnyTask) -> list[Recommender]:

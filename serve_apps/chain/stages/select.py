@@ -5,7 +5,8 @@ With no rules the list is the head of what was found, and nothing else is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +15,16 @@ from numpy.typing import NDArray
 from models.candidates import Candidates
 from models.recommender import Recommender
 from models.seeds import derive_seed
-from models.selection import Listing, Needs, Pool, needs, select
+from models.selection import NO_CONTROL, NO_RULES, PLAIN, Listing, Needs, Pool, needs, select
 from models.vocabulary import Rows
+from serve_apps.chain.deadline import RESERVE_S, Deadline
 from serve_apps.chain.exclusion import Exclusion
+from serve_apps.chain.frame import Frame, Outcome
 from serve_apps.chain.task import AnyTask
 from serve_apps.live.item_view import ItemView
+
+_OF_RESERVE = 0.5
+"""Rules may use so much of what is kept for the last steps: they are one, and ranking may have used all the rest."""
 
 
 def choose(
@@ -45,6 +51,33 @@ def choose(
     seed = derive_seed(0, task.recommendation_id) if config.exploration else 0
     chosen = select(pool, length, config, control, now_us=task.user.now_us, seed=seed)
     return Listing.of(chosen, explored=config.exploration is not None)
+
+
+def has_rules(task: AnyTask) -> bool:
+    """Whether anything but relevance orders the task's row."""
+    return task.control != NO_CONTROL or task.variant.selection.config != PLAIN
+
+
+def without_rules(task: AnyTask) -> AnyTask:
+    """The same task, whose list is the head of what was found."""
+    return replace(task, variant=replace(task.variant, selection=NO_RULES), control=NO_CONTROL)
+
+
+async def in_time(
+    frame: Frame, works: Mapping[int, Callable[[], Listing]], deadline: Deadline
+) -> tuple[dict[int, Listing], Outcome[bool]]:
+    """The lists that were chosen in time, by key; in a thread, since rules take milliseconds a row."""
+    until, done = Deadline(deadline.at + _OF_RESERVE * RESERVE_S), dict[int, Listing]()
+
+    def work() -> bool:
+        for at, make in works.items():
+            if not until.for_stage():  # nothing is begun that nobody can wait for
+                break
+            done[at] = make()
+        return True
+
+    outcome = await frame.run("rules", asyncio.to_thread(work), until)
+    return dict(done), outcome
 
 
 def _placed(view: ItemView, exclusion: Exclusion, task: AnyTask, item_ids: Sequence[str]) -> dict[str, int]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from models.recommender import Recommender
+from models.selection import Listing
 from models.selection.pool import MODEL
 from serve_apps.chain.answers import Answer, with_reasons
 from serve_apps.chain.deadline import Deadline
@@ -18,7 +20,7 @@ from serve_apps.chain.rungs import Cause
 from serve_apps.chain.sources.gather import Offers, Sources
 from serve_apps.chain.sources.ranked import ranked
 from serve_apps.chain.sources.source import HomeTask
-from serve_apps.chain.stages.select import choose
+from serve_apps.chain.stages.select import choose, has_rules, in_time, without_rules
 from serve_apps.chain.surfaces.page import Pages, wanted_sources
 from serve_apps.chain.surfaces.paging import Paging
 from serve_apps.chain.tools import Tools
@@ -90,12 +92,41 @@ class Home:
             for task, some in zip(tasks, gathered.offers, strict=True)
         ]
         offers = await ranked(tools, sources, batch, left, deadline)
+        view = tools.catalogue.view(recommender)
+        offers = [_still(view, task, some) for task, some in zip(tasks, offers, strict=True)]
+        listings = await self._ruled(recommender, tasks, offers, deadline)
         with tools.frame.timed("select"):
-            return [self._answer(recommender, task, some, failed) for task, some in zip(tasks, offers, strict=True)]
+            return [
+                self._answer(recommender, task, some, failed, listings.get(at))
+                for at, (task, some) in enumerate(zip(tasks, offers, strict=True))
+            ]
 
-    def _answer(self, recommender: Recommender, task: HomeTask, offers: Offers, failed: Cause | None) -> Answer:
+    async def _ruled(
+        self, recommender: Recommender, tasks: Sequence[HomeTask], offers: Sequence[Offers], deadline: Deadline
+    ) -> dict[int, Listing]:
+        """Lists by the rules of the tasks that have some, by place. The others are told if theirs did not come."""
+        works = {
+            at: partial(self._chosen, recommender, task, offers[at])
+            for at, task in enumerate(tasks)
+            if task.query.rows is None and offers[at] and has_rules(task)
+        }
+        if not works:
+            return {}
+        listings, outcome = await in_time(self._tools.frame, works, deadline)
+        for at in works.keys() - listings.keys():
+            cause = Cause.RULES_LATE if outcome.ok or outcome.late else Cause.RULES_FAILED
+            tasks[at].cause = tasks[at].cause or cause
+        return listings
+
+    def _answer(
+        self,
+        recommender: Recommender,
+        task: HomeTask,
+        offers: Offers,
+        failed: Cause | None,
+        listing: Listing | None,
+    ) -> Answer:
         ladder, page = self._tools.ladder, task.query.rows is not None
-        offers = _still(self._tools.catalogue.view(recommender), task, offers)
         if failed is not None and MODEL in wanted_sources(task):
             below = ladder.cached(task, failed)
             return self._pages.page(recommender, task, offers, below) if page else below
@@ -103,14 +134,17 @@ class Home:
             return ladder.popular(task, Cause.NOTHING_FOUND)
         if task.rung is None and MODEL in offers:
             ladder.keep(task, recommender, offers[MODEL].candidates)
-        return self._pages.page(recommender, task, offers) if page else self._row(recommender, task, offers)
-
-    def _row(self, recommender: Recommender, task: HomeTask, offers: Offers) -> Answer:
-        lists = {name: offer.candidates for name, offer in offers.items()}
+        if page:
+            return self._pages.page(recommender, task, offers)
+        if listing is None:
+            listing = self._chosen(recommender, without_rules(task), offers)
         reasons = {name: offer.reasons for name, offer in offers.items() if name != MODEL}
-        view, length = self._tools.catalogue.view(recommender), self._paging.length(task.query.limit)
-        listing = choose(recommender, view, self._tools.exclusion, task, lists, length)
         return self._paging.first(task, recommender, with_reasons(listing, reasons))
+
+    def _chosen(self, recommender: Recommender, task: HomeTask, offers: Offers) -> Listing:
+        lists = {name: offer.candidates for name, offer in offers.items()}
+        view, length = self._tools.catalogue.view(recommender), self._paging.length(task.query.limit)
+        return choose(recommender, view, self._tools.exclusion, task, lists, length)
 
 
 def _is_plain(task: HomeTask) -> bool:

@@ -11,6 +11,9 @@ import pytest
 from cluster.registry import Registry
 from models.experiments import Experiment, Variant
 from models.selection import parse_rules
+from serve_apps.chain.stages.select import choose
+from serve_apps.chain.surfaces import home
+from serve_apps.chain.task import AnyTask
 from tests.serve_apps.chain.test_rows import exposures_of
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
@@ -92,15 +95,32 @@ def test_a_boost_that_is_late_is_left_out_and_the_row_says_so(server: Server, mo
     catalogue = server.router._catalogue
     whole = catalogue.fits
 
-    def slow(*given: Any) -> Any:
+    def slow(*given: Any, **options: Any) -> Any:
         time.sleep(1.2)
-        return whole(*given)
+        return whole(*given, **options)
 
     monkeypatch.setattr(catalogue, "fits", slow)
     row = asked(server, timeout_ms=1_500, boosts=[{"filter": "year < 2000", "add": 10}])
     assert (ids(row), row["fallback"], row["fallback_cause"]) == (plain, None, "filter_late")
     hard = asked(server, timeout_ms=200, filter="year < 2000")
     assert (ids(hard), hard["fallback_cause"]) == ([], "filter_late")
+
+
+def test_rules_that_are_late_are_left_out_and_hold_no_answer_up(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ids(server.home("u1"))
+
+    def slow(recommender: Any, view: Any, exclusion: Any, task: AnyTask, *given: Any) -> Any:
+        if task.control.pins:
+            time.sleep(5)
+        return choose(recommender, view, exclusion, task, *given)
+
+    monkeypatch.setattr(home, "choose", slow)
+    started = time.monotonic()
+    row = asked(server, timeout_ms=1_500, pins={"0": plain[5]})
+    assert time.monotonic() - started < 4
+    assert (ids(row), row["fallback"], row["fallback_cause"]) == (plain, None, "rules_late")
 
 
 def test_a_variants_rules_hold_for_its_rows(serve: Serve) -> None:
@@ -181,3 +201,10 @@ def test_a_mistake_is_named(server: Server, body: dict[str, Any], says: str) -> 
     answer = server.http.post(HOME, json={"user_id": "u1", **body})
     assert answer.status_code == 422
     assert says in answer.json()["error"]["message"]
+
+
+def test_what_raises_drives_out_no_mask_that_a_row_needs(server: Server) -> None:
+    asked(server, filter="year < 2000")
+    held = server.router._catalogue._masks.num_bytes
+    asked(server, boosts=[{"filter": "year > 2010", "add": 1}], buried=["year = 2005"])
+    assert server.router._catalogue._masks.num_bytes == held == 60
