@@ -30,14 +30,16 @@ from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
 from serve_apps.chain.cursors import Cursors
 from serve_apps.chain.exclusion import Exclusion
+from serve_apps.chain.near import NearestRanker, NearestRetriever
 from serve_apps.chain.router import Router
 from serve_apps.gateway_replica import GatewayReplica
 from serve_apps.hops import Hop
 from serve_apps.http.door_options import DoorOptions
 from serve_apps.live.bundles import SETTLE_S, LiveBundles
-from serve_apps.live.experiment import LiveExperiment
+from serve_apps.live.experiment import LiveExperiment, follow_pins
 from serve_apps.ray_measures import RayMeasures
 from serve_apps.serve_options import GATEWAY, LAPTOP, RANKING, RETRIEVAL, ROUTER, Room, Tier
+from serve_apps.tiers.doing import OneThread
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 
@@ -57,7 +59,7 @@ class ServeArgs(BaseModel):
     exclude_seen: bool = True
     """False shows again what a user has seen, except the last item and what they hid."""
     stock: bool = False
-    """Ray Serve as it comes: no options, no batches."""
+    """Ray Serve as it comes: no options, no batches, every stage behind its hop."""
 
 
 def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
@@ -69,10 +71,10 @@ def build_app(args: dict[str, Any] | ServeArgs | None = None) -> Application:
     path = given.experiments or settings.experiments
     experiment, path = load_experiment(path), path and path.absolute()
     room = None if given.stock else _room(settings)
-    retrieval = _deploy(Retrieval, RETRIEVAL, room).bind(registry, experiment.pinned, path)
-    ranking = _deploy(Ranking, RANKING, room).bind(registry, experiment.pinned, path)
+    retrieval = _deploy(_RetrievalDeployment, RETRIEVAL, room).bind(registry, experiment.pinned, path)
+    ranking = _deploy(_RankingDeployment, RANKING, room).bind(registry, experiment.pinned, path)
     router = _deploy(_RouterDeployment, ROUTER, room).bind(
-        registry, store, experiment, path, given.exclude_seen, retrieval, ranking
+        registry, store, experiment, path, given.exclude_seen, given.stock, retrieval, ranking
     )
     gateway = serve.ingress()(GatewayReplica)
     return _deploy(gateway, GATEWAY, room).bind(router, store, DoorOptions.of(settings), given.stock)
@@ -147,6 +149,20 @@ class _Stages:
         return list(await self._score(version, users, items))
 
 
+class _RetrievalDeployment(Retrieval):
+    def __init__(self, registry: str, pinned: Sequence[str], experiments: Path | None) -> None:
+        bundles = LiveBundles(registry, pinned)
+        self._file = follow_pins(experiments, bundles)
+        super().__init__(bundles)
+
+
+class _RankingDeployment(Ranking):
+    def __init__(self, registry: str, pinned: Sequence[str], experiments: Path | None) -> None:
+        bundles = LiveBundles(registry, pinned)
+        self._file = follow_pins(experiments, bundles)
+        super().__init__(bundles)
+
+
 class _RouterDeployment(Router):
     def __init__(
         self,
@@ -155,6 +171,7 @@ class _RouterDeployment(Router):
         experiment: Experiment,
         experiments: Path | None,
         exclude_seen: bool,
+        stock: bool,
         retrieval: DeploymentHandle,
         ranking: DeploymentHandle,
     ) -> None:
@@ -162,4 +179,7 @@ class _RouterDeployment(Router):
         bundles = LiveBundles(registry, experiment.pinned, SETTLE_S, measures)
         live = LiveExperiment(experiment, bundles, experiments, SETTLE_S)
         exclusion, cursors = Exclusion(seen=exclude_seen), Cursors(load_keys().cursors)
-        super().__init__(bundles, open_store(store), live, stages, stages, measures, exclusion, cursors)
+        thread = OneThread("near")
+        retriever = stages if stock else NearestRetriever(Retrieval(bundles, thread), stages, thread)
+        ranker = stages if stock else NearestRanker(Ranking(bundles, thread), stages, thread)
+        super().__init__(bundles, open_store(store), live, retriever, ranker, measures, exclusion, cursors)

@@ -21,7 +21,7 @@ IDLE_S = 300.0
 """How long a version that is neither champion nor pinned stays without being asked for."""
 MAX_OTHERS = 2
 """Such versions in memory at once; the longest unused go first."""
-_IN_USE_S = 10.0
+IN_USE_S = 10.0
 """A version used so short ago may have a question under way, and stays, however many there are."""
 _RETRY_S = 60.0
 """A version that was refused is looked at again after so long: verifying reads all of its files."""
@@ -167,7 +167,7 @@ class LiveBundles:
         now, stays = time.monotonic(), {self._champion.version, *self._pinned}
         with self._loading:
             others = sorted(self._loaded.keys() - stays, key=lambda name: -self._used.get(name, 0.0))
-            in_use = [name for name in others if now - self._used.get(name, 0.0) <= _IN_USE_S]
+            in_use = [name for name in others if now - self._used.get(name, 0.0) <= IN_USE_S]
             fresh = [name for name in others if now - self._used.get(name, 0.0) <= self._idle_s][:MAX_OTHERS]
             gone = set(others) - {*in_use, *fresh}
             self._loaded = {name: bundle for name, bundle in self._loaded.items() if name not in gone}

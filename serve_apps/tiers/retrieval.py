@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,18 @@ from models.candidates import Candidates
 from models.features import UserBatch
 from models.index.arrays import Vectors
 from models.index.packed_rows import PackedRows
+from models.recommender import Recommender
 from models.vocabulary import Rows
 from serve_apps.live.bundles import LiveBundles
-from serve_apps.live.experiment import follow_pins
+from serve_apps.tiers.doing import Doing, at_once
 from serve_apps.tiers.unpacked import Unpacked
 
 
 class Retrieval:
     """Arrays in, arrays out; `version` says whose vectors."""
 
-    def __init__(self, registry_uri: str, pinned: Sequence[str] = (), experiments: Path | None = None) -> None:
-        """`experiments`: a file whose variants say, from now on, which versions are pinned."""
-        self._bundles = LiveBundles(registry_uri, pinned)
-        self._file = follow_pins(experiments, self._bundles)
+    def __init__(self, bundles: LiveBundles, do: Doing = at_once) -> None:
+        self._bundles, self._do = bundles, do
         self._unpacked = Unpacked()
 
     async def retrieve(
@@ -32,6 +31,35 @@ class Retrieval:
     ) -> list[Candidates]:
         """The best `k` item rows for each user, of those allowed to them (None: all) and without their barred rows."""
         recommender = await self._bundles.get(version)
+        return await self._do(partial(self._found, recommender, users, k, barred, allowed))
+
+    async def similar(
+        self, version: str, item_ids: Sequence[str], k: int, allowed: Sequence[PackedRows | None]
+    ) -> list[Candidates]:
+        """The `k` nearest items of each item, of those allowed; empty for an item the bundle does not know."""
+        recommender = await self._bundles.get(version)
+        return await self._do(partial(self._neighbours, recommender, item_ids, k, allowed))
+
+    async def user_vectors(self, version: str, users: UserBatch) -> Vectors:
+        """[batch, dim], of a bundle whose items are vectors too: inner products of both are the scores."""
+        recommender = await self._bundles.get(version)
+        vectors = await self._do(partial(recommender.batch_vectors, users))
+        assert vectors is not None
+        return vectors
+
+    async def scores(self, version: str, users: UserBatch, rows: Rows) -> NDArray[np.float32]:
+        """[batch, len(rows)] scores of the same item rows for each user."""
+        recommender = await self._bundles.get(version)
+        return await self._do(partial(recommender.retrieval_scores, users, rows))
+
+    def _found(
+        self,
+        recommender: Recommender,
+        users: UserBatch,
+        k: int,
+        barred: Sequence[Rows],
+        allowed: Sequence[PackedRows | None],
+    ) -> list[Candidates]:
         found: list[Candidates] = [Candidates.empty()] * len(users)
         for rows, at in _by_mask(allowed):
             some = users if len(at) == len(users) else users.take(np.asarray(at))
@@ -39,26 +67,14 @@ class Retrieval:
             _put(found, at, recommender.retrieve_batch(some, k, [barred[n] for n in at], within))
         return found
 
-    async def similar(
-        self, version: str, item_ids: Sequence[str], k: int, allowed: Sequence[PackedRows | None]
+    def _neighbours(
+        self, recommender: Recommender, item_ids: Sequence[str], k: int, allowed: Sequence[PackedRows | None]
     ) -> list[Candidates]:
-        """The `k` nearest items of each item, of those allowed; empty for an item the bundle does not know."""
-        recommender = await self._bundles.get(version)
         found: list[Candidates] = [Candidates.empty()] * len(item_ids)
         for rows, at in _by_mask(allowed):
             within = None if rows is None else self._unpacked.of(rows)
             _put(found, at, recommender.similar([item_ids[n] for n in at], k, within))
         return found
-
-    async def user_vectors(self, version: str, users: UserBatch) -> Vectors:
-        """[batch, dim], of a bundle whose items are vectors too: inner products of both are the scores."""
-        vectors = (await self._bundles.get(version)).batch_vectors(users)
-        assert vectors is not None
-        return vectors
-
-    async def scores(self, version: str, users: UserBatch, rows: Rows) -> NDArray[np.float32]:
-        """[batch, len(rows)] scores of the same item rows for each user."""
-        return (await self._bundles.get(version)).retrieval_scores(users, rows)
 
 
 def _put(found: list[Candidates], at: Sequence[int], some: Sequence[Candidates]) -> None:

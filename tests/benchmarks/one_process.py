@@ -37,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     settings = Settings(port=args.port)
     store, bundles = open_store(settings.store_url), LiveBundles(args.registry)
-    tiers = Retrieval(args.registry), Ranking(args.registry)
+    tiers = Retrieval(bundles), Ranking(bundles)
     router = Router(bundles, store, LiveExperiment(CHAMPION_FOR_ALL, bundles), *tiers, _NoMeasures())
     app = create_api(Front(router, batched=not args.unbatched), store, DoorOptions.of(settings))
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn stops in order, then raises it again

@@ -61,7 +61,7 @@ def withdraw(store: OnlineStore, item_ids: list[str]) -> None:
 def test_an_answer_beside_restricted_items(registry: Registry, store: OnlineStore) -> None:
     bundles = LiveBundles(registry.uri)
     live = LiveExperiment(CHAMPION_FOR_ALL, bundles)
-    router = Router(bundles, store, live, Retrieval(registry.uri), Ranking(registry.uri), Counted())
+    router = Router(bundles, store, live, Retrieval(bundles), Ranking(bundles), Counted())
     batches = [
         [HomeQuery(f"u{(BATCH * n + m) % NUM_USERS}", 20, country="NO") for m in range(BATCH)] for n in range(ROUNDS)
     ]

@@ -17,9 +17,11 @@ from fastapi import FastAPI
 from cluster.online.store import OnlineStore
 from cluster.registry import Registry
 from models.experiments import CHAMPION_FOR_ALL, Experiment
-from serve_apps.chain.router import Ranker, Retriever, Router
+from serve_apps.chain.router import Router
 from serve_apps.http.door_options import DoorOptions, admin_keys
-from tests.serve_apps.graph import Counted, built
+from serve_apps.tiers.ranking import Ranking
+from serve_apps.tiers.retrieval import Retrieval
+from tests.serve_apps.graph import Counted, MakeRanker, MakeRetriever, built
 from tests.serve_apps.sample_bundle import publish
 
 
@@ -100,8 +102,8 @@ def serve(sample_registry: str, tmp_path: Path) -> Iterator[Serve]:
             api_keys: Sequence[str] = (),
             door: DoorOptions | None = None,
             exclude_seen: bool = True,
-            retrieval: Retriever | None = None,
-            ranking: Ranker | None = None,
+            retrieval: MakeRetriever = Retrieval,
+            ranking: MakeRanker = Ranking,
             client: tuple[str, int] = ("127.0.0.1", 50_000),
             experiments: Path | None = None,
         ) -> Server:

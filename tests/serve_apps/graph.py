@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -60,9 +59,8 @@ class Graph:
     measures: Counted
 
 
-# A tier loads its bundle and follows the registry for as long as its process lives, so tests share them.
-_retrieval = cache(Retrieval)
-_ranking = cache(Ranking)
+MakeRetriever = Callable[[LiveBundles], Retriever]
+MakeRanker = Callable[[LiveBundles], Ranker]
 
 
 @contextmanager
@@ -72,11 +70,11 @@ def built(
     door: DoorOptions,
     experiment: Experiment = CHAMPION_FOR_ALL,
     exclude_seen: bool = True,
-    retrieval: Retriever | None = None,
-    ranking: Ranker | None = None,
+    retrieval: MakeRetriever = Retrieval,
+    ranking: MakeRanker = Ranking,
     experiments: Path | None = None,
 ) -> Iterator[Graph]:
-    """The graph for the length of the block; tiers that are not given are the real ones."""
+    """The graph for the length of the block; tiers stand on the bundles of the router."""
     with ExitStack() as stack:
         store = open_store(store_url)
         stack.callback(store.close)
@@ -87,8 +85,8 @@ def built(
             bundles,
             store,
             LiveExperiment(experiment, bundles, experiments),
-            retrieval or _retrieval(registry, experiment.pinned, experiments),
-            ranking or _ranking(registry, experiment.pinned, experiments),
+            retrieval(bundles),
+            ranking(bundles),
             measures,
             Exclusion(seen=exclude_seen),
             CURSORS,

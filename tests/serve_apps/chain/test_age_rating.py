@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_it_holds_on_the_other_surfaces_and_beside_a_filter(server: Server) -> N
 
 def test_it_holds_on_every_rung(serve: Serve, sample_registry: str) -> None:
     trouble = Trouble()
-    server = serve(retrieval=TroubledRetrieval(sample_registry, trouble))
+    server = serve(retrieval=partial(TroubledRetrieval, trouble=trouble))
     server.home("u1")
     trouble.fails()
     for user_id, rung in (("u1", "cached"), ("u2", "popular")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.messages import HomeQuery, Query, SimilarQuery
 from serve_apps.chain.sources.offer import Offer
 from serve_apps.chain.sources.source import Batch
+from serve_apps.live.bundles import LiveBundles
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.conftest import Serve, Server, ids
@@ -36,9 +38,9 @@ class SimilarToNothingKnown(Retrieval):
 class Told(Ranking):
     """Tells when it was asked for a row of the model's."""
 
-    def __init__(self, registry: str) -> None:
-        super().__init__(registry)
-        self.asked = asyncio.Event()
+    def __init__(self, bundles: LiveBundles, asked: asyncio.Event) -> None:
+        super().__init__(bundles)
+        self.asked = asked
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
         self.asked.set()
@@ -50,7 +52,7 @@ def together(server: Server, *queries: Query) -> list[dict[str, Any]]:
 
 
 def test_a_surface_that_breaks_loses_no_answer(serve: Serve, sample_registry: str) -> None:
-    server = serve(retrieval=SimilarToNothingKnown(sample_registry))
+    server = serve(retrieval=SimilarToNothingKnown)
     deadline = Deadline.after(PATIENT_MS)
     row, broken = together(server, HomeQuery("u1", 5, deadline=deadline), SimilarQuery("i3", 4, deadline=deadline))
     assert (row["fallback"], len(ids(row))) == (None, 5)
@@ -60,13 +62,13 @@ def test_a_surface_that_breaks_loses_no_answer(serve: Serve, sample_registry: st
 def test_a_plain_row_does_not_wait_for_the_sources_of_a_page(
     serve: Serve, sample_registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ranking = Told(sample_registry)
-    server = serve(ranking=ranking)
+    asked = asyncio.Event()
+    server = serve(ranking=partial(Told, asked=asked))
     sources = server.router._surfaces["home"]._sources.by_name  # type: ignore[attr-defined]
     whole = sources["popularity"].offers
 
     async def waits(batch: Batch) -> list[Offer]:
-        await ranking.asked.wait()
+        await asked.wait()
         return list(await whole(batch))
 
     monkeypatch.setattr(sources["popularity"], "offers", waits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cluster.registry import Registry
+from serve_apps.live.bundles import LiveBundles
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.conftest import Serve, ids
@@ -21,7 +22,7 @@ def other_registry(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_without_ranking_the_order_of_retrieval_answers(serve: Serve, other_registry: str) -> None:
-    whole, without = serve(), serve(ranking=Ranking(other_registry))
+    whole, without = serve(), serve(ranking=lambda _: Ranking(LiveBundles(other_registry)))
     assert whole.home("u1")["fallback"] is None
     answer = without.home("u1", limit=200)
     assert answer["fallback"] == "without_ranking"
@@ -30,7 +31,7 @@ def test_without_ranking_the_order_of_retrieval_answers(serve: Serve, other_regi
 
 
 def test_without_retrieval_popular_items_answer(serve: Serve, other_registry: str) -> None:
-    server = serve(retrieval=Retrieval(other_registry))
+    server = serve(retrieval=lambda _: Retrieval(LiveBundles(other_registry)))
     server.send("u1", "i0", "click")
     answer = server.home("u1", limit=3)
     assert (answer["fallback_cause"], ids(answer)) == ("retrieval_failed", ["i1", "i2", "i3"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from models.features import UserBatch
 from models.index.packed_rows import PackedRows
 from models.recommender import NUM_CANDIDATES
 from models.vocabulary import Rows
+from serve_apps.live.bundles import LiveBundles
 from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
@@ -30,12 +32,15 @@ def _is_rare(number: int) -> bool:
 NUM_RARE = sum(map(_is_rare, range(NUM_ITEMS)))
 
 
+Asked = list[tuple[int, list[PackedRows | None]]]
+
+
 class Watched(Retrieval):
     """Retrieval that remembers how it was asked."""
 
-    def __init__(self, registry: str) -> None:
-        super().__init__(registry)
-        self.asked: list[tuple[int, list[PackedRows | None]]] = []
+    def __init__(self, bundles: LiveBundles, asked: Asked) -> None:
+        super().__init__(bundles)
+        self.asked = asked
 
     async def retrieve(
         self, version: str, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Sequence[PackedRows | None]
@@ -53,26 +58,24 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def retrieval(wide: str) -> Watched:
-    return Watched(wide)
+def asked() -> Asked:
+    return []
 
 
 @pytest.fixture
-def wide_server(serve: Serve, wide: str, retrieval: Watched, tmp_path: Path) -> Server:
-    return serve(wide, retrieval=retrieval)
+def wide_server(serve: Serve, wide: str, asked: Asked, tmp_path: Path) -> Server:
+    return serve(wide, retrieval=partial(Watched, asked=asked))
 
 
 @pytest.mark.slow
-def test_a_filter_that_a_thousandth_passes_fills_its_row_from_the_model(
-    wide_server: Server, retrieval: Watched
-) -> None:
+def test_a_filter_that_a_thousandth_passes_fills_its_row_from_the_model(wide_server: Server, asked: Asked) -> None:
     assert 0 < NUM_RARE <= 0.001 * NUM_ITEMS
     answer = wide_server.home("u1", filter=RARE, limit=NUM_RARE)
     assert len(ids(answer)) == NUM_RARE
     assert all(_is_rare(int(item_id[1:])) for item_id in ids(answer))
     assert {item["source"] for item in answer["items"]} == {"model"}
     assert answer["fallback"] is None
-    [(k, [mask])] = retrieval.asked
+    [(k, [mask])] = asked
     assert mask is not None
     assert (k, mask.form, len(mask.data)) == (NUM_CANDIDATES, "rows", 4 * NUM_RARE)
     like_it = wide_server.row("similar", item_id="i7", filter=RARE, limit=NUM_RARE)
@@ -81,22 +84,20 @@ def test_a_filter_that_a_thousandth_passes_fills_its_row_from_the_model(
 
 
 @pytest.mark.slow
-def test_where_most_may_be_seen_no_mask_travels_unless_too_few_are_left(
-    wide_server: Server, retrieval: Watched
-) -> None:
+def test_where_most_may_be_seen_no_mask_travels_unless_too_few_are_left(wide_server: Server, asked: Asked) -> None:
     best = ids(wide_server.home("u1", limit=NUM_CANDIDATES))
-    assert retrieval.asked == [(NUM_CANDIDATES, [None])]
-    retrieval.asked.clear()
+    assert asked == [(NUM_CANDIDATES, [None])]
+    asked.clear()
     _withdraw(wide_server, best[:10])
     wide_server.home("u1")
-    [(k, masks)] = retrieval.asked
+    [(k, masks)] = asked
     assert (NUM_CANDIDATES < k < 1.3 * NUM_CANDIDATES, masks) == (True, [None])
-    retrieval.asked.clear()
+    asked.clear()
     _withdraw(wide_server, best)
     answer = wide_server.home("u1", limit=NUM_CANDIDATES)
     assert not set(best) & set(ids(answer))
     assert {item["source"] for item in answer["items"]} == {"model"}
-    [(_, [first]), (k, [second])] = retrieval.asked
+    [(_, [first]), (k, [second])] = asked
     assert (first, k) == (None, NUM_CANDIDATES)
     assert second is not None
     assert (second.form, len(second.data)) == ("others", 4 * len(best))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_it_holds_for_what_came_a_minute_ago(server: Server) -> None:
 
 def test_it_holds_on_every_rung(serve: Serve, sample_registry: str) -> None:
     trouble = Trouble()
-    server = serve(retrieval=TroubledRetrieval(sample_registry, trouble))
+    server = serve(retrieval=partial(TroubledRetrieval, trouble=trouble))
     whole = server.home("u1", filter=OLD)
     trouble.fails()
     for user_id, rung in (("u1", "cached"), ("u2", "popular")):
@@ -68,7 +69,7 @@ def test_it_holds_on_every_rung(serve: Serve, sample_registry: str) -> None:
 
 
 def test_each_question_of_a_batch_has_its_own(serve: Serve, sample_registry: str) -> None:
-    server = serve(retrieval=Retrieval(sample_registry))
+    server = serve(retrieval=Retrieval)
     old, new = server.home("u1", filter=OLD), server.home("u1", filter="year >= 2000")
     assert not set(ids(old)) & set(ids(new))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_strangers_of_a_pinned_bundle_get_what_passes_of_the_champion(serve: Ser
 
 def test_known_users_get_what_passes_of_the_pinned_one_on_every_rung(serve: Serve, registry: str) -> None:
     trouble = Trouble()
-    server = serve(registry, experiment=PINNED, retrieval=TroubledRetrieval(registry, trouble))
+    server = serve(registry, experiment=PINNED, retrieval=partial(TroubledRetrieval, trouble=trouble))
     server.send("u001", "i007", "click")
     whole = server.home("u001", filter=OLD, limit=10)
     assert (whole["model_version"], whole["fallback"]) == ("v2", None)
@@ -60,7 +61,7 @@ def test_known_users_get_what_passes_of_the_pinned_one_on_every_rung(serve: Serv
 
 def test_a_last_row_of_a_bundle_whose_filter_is_not_made_is_left(serve: Serve, registry: str) -> None:
     trouble = Trouble()
-    server = serve(registry, experiment=PINNED, retrieval=TroubledRetrieval(registry, trouble))
+    server = serve(registry, experiment=PINNED, retrieval=partial(TroubledRetrieval, trouble=trouble))
     server.send("u001", "i7", "click")  # so that both bundles know something of them
     assert server.home("u001")["model_version"] == "v2"
     server.router._experiment.current = Experiment("salt", (Variant("newest", 1),))

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from models.candidates import Candidates
 from models.features import UserBatch
 from models.index.packed_rows import PackedRows
 from models.vocabulary import Rows
+from serve_apps.live.bundles import LiveBundles
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.conftest import Serve, Server, ids
@@ -47,8 +49,8 @@ class Trouble:
 
 
 class TroubledRetrieval(Retrieval):
-    def __init__(self, registry: str, trouble: Trouble) -> None:
-        super().__init__(registry)
+    def __init__(self, bundles: LiveBundles, trouble: Trouble) -> None:
+        super().__init__(bundles)
         self._trouble = trouble
 
     async def retrieve(
@@ -59,8 +61,8 @@ class TroubledRetrieval(Retrieval):
 
 
 class TroubledRanking(Ranking):
-    def __init__(self, registry: str, trouble: Trouble) -> None:
-        super().__init__(registry)
+    def __init__(self, bundles: LiveBundles, trouble: Trouble) -> None:
+        super().__init__(bundles)
         self._trouble = trouble
 
     async def rank(self, version: str, users: UserBatch, candidates: Sequence[Candidates]) -> list[Candidates]:
@@ -74,7 +76,7 @@ def trouble() -> Trouble:
 
 
 def test_the_last_row_answers_until_something_happens(serve: Serve, sample_registry: str, trouble: Trouble) -> None:
-    server = serve(retrieval=TroubledRetrieval(sample_registry, trouble))
+    server = serve(retrieval=partial(TroubledRetrieval, trouble=trouble))
     whole = server.home("u1")
     trouble.fails()
     again = server.home("u1")
@@ -90,7 +92,7 @@ def test_the_last_row_answers_until_something_happens(serve: Serve, sample_regis
 
 
 def test_what_is_withdrawn_is_out_of_the_last_row(serve: Serve, sample_registry: str, trouble: Trouble) -> None:
-    server = serve(retrieval=TroubledRetrieval(sample_registry, trouble))
+    server = serve(retrieval=partial(TroubledRetrieval, trouble=trouble))
     whole = server.home("u1")
     trouble.fails()
     server.http.request("DELETE", f"/api/items/{ids(whole)[3]}").raise_for_status()
@@ -104,7 +106,7 @@ def test_what_is_trending_in_the_country_comes_before_what_is_popular(
     serve: Serve, sample_registry: str, trouble: Trouble
 ) -> None:
     trouble.fails()
-    server = serve(retrieval=TroubledRetrieval(sample_registry, trouble))
+    server = serve(retrieval=partial(TroubledRetrieval, trouble=trouble))
     count_events(server.store, {"NO": ["i50", "i50", "i51"], "SE": ["i52", "i52", "i52", "i50"], "DK": ["i53"]})
     answer = until(lambda: server.home("u1", country="NO", limit=6), lambda a: ids(a)[:2] == ["i50", "i51"])
     assert (answer["fallback"], answer["fallback_cause"]) == ("trending", "retrieval_failed")
@@ -131,7 +133,7 @@ def test_a_tier_that_hangs_costs_its_rung_and_no_more_than_the_time_there_is(
     tier: str, serve: Serve, sample_registry: str, trouble: Trouble
 ) -> None:
     troubled = TroubledRetrieval if tier == "retrieval" else TroubledRanking
-    server = serve(**{tier: troubled(sample_registry, trouble)})
+    server = serve(**{tier: partial(troubled, trouble=trouble)})
     whole = server.home("u1")
     trouble.hangs()
     started = time.monotonic()

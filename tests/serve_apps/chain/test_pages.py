@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def test_without_the_model_the_other_sources_and_the_last_row_are_there(
     serve: Serve, sample_registry: str, befalls: str
 ) -> None:
     trouble = Trouble()
-    server = serve(retrieval=TroubledRetrieval(sample_registry, trouble))
+    server = serve(retrieval=partial(TroubledRetrieval, trouble=trouble))
     tell(server, "ann")
     whole = page(server, "ann")
     getattr(trouble, befalls)()
@@ -186,7 +187,7 @@ def test_without_the_ranker_the_rows_stay(serve: Serve, sample_registry: str) ->
         async def score(self, *args: Any) -> list[Candidates]:
             raise RuntimeError("the tier is broken")
 
-    server = serve(ranking=Broken(sample_registry, Trouble()))
+    server = serve(ranking=partial(Broken, trouble=Trouble()))
     tell(server, "ann")
     answer = page(server, "ann")
     assert (answer["fallback"], answer["fallback_cause"]) == ("without_ranking", "ranking_failed")
@@ -281,7 +282,7 @@ def test_a_source_that_hangs_leaves_time_for_the_ranker(serve: Serve, sample_reg
             return []
 
     variant = Variant("mixed", 1.0, sources={"model": 0.6, "co_visited": 0.4})
-    server = serve(retrieval=Slow(sample_registry), experiment=Experiment("salt", (variant,)))
+    server = serve(retrieval=Slow, experiment=Experiment("salt", (variant,)))
     tell(server, "ann")
     server.home("ann")
     answer = server.home("ann", timeout_ms=4 * IN_TIME_MS)

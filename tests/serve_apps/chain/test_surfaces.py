@@ -96,7 +96,7 @@ def test_without_ranking_a_list_keeps_its_order(serve: Serve, sample_registry: s
         async def score(self, version: str, users: UserBatch, items: list[Rows]) -> list[Candidates]:  # type: ignore[override]
             raise RuntimeError("the tier is broken")
 
-    server = serve(ranking=Broken(sample_registry))
+    server = serve(ranking=Broken)
     answer = rank(server, "u1", ["i40", "i2", "i9"])
     assert ids(answer) == ["i40", "i2", "i9"]
     assert (answer["fallback"], answer["fallback_cause"]) == ("without_ranking", "ranking_failed")

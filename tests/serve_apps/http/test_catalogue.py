@@ -18,6 +18,7 @@ from cluster.online.store import open_store
 from cluster.registry import Registry
 from models.catalogue_entries import Kind, parse_entry
 from models.experiments import Experiment, Variant
+from serve_apps.live.bundles import LiveBundles
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 from tests.cluster.online.store_suite import logged
@@ -175,11 +176,11 @@ def test_every_rung_leaves_it_out(serve: Serve, tmp_path: Path) -> None:
     registry = Registry(str(tmp_path / "other"))
     publish(registry, "other")
     registry.promote("other")
-    store_url = f"sqlite:///{tmp_path}/shared.db"
+    elsewhere, store_url = LiveBundles(registry.uri), f"sqlite:///{tmp_path}/shared.db"
     pop = Experiment("salt", (Variant("pop", 1, "popularity"),))
     servers = {
-        "popular": serve(store_url=store_url, retrieval=Retrieval(registry.uri)),
-        "without_ranking": serve(store_url=store_url, ranking=Ranking(registry.uri)),
+        "popular": serve(store_url=store_url, retrieval=lambda _: Retrieval(elsewhere)),
+        "without_ranking": serve(store_url=store_url, ranking=lambda _: Ranking(elsewhere)),
         None: serve(store_url=store_url, experiment=pop),
     }
     for fallback, server in servers.items():

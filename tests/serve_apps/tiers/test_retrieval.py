@@ -15,6 +15,7 @@ from models.index.packed_rows import PackedRows
 from models.recommender import Recommender
 from models.user_state import HistoryEvent, UserState
 from models.vocabulary import Rows
+from serve_apps.live.bundles import LiveBundles
 from serve_apps.tiers.retrieval import Retrieval
 from serve_apps.tiers.unpacked import Unpacked
 
@@ -29,7 +30,7 @@ def recommender(sample_registry: str) -> Recommender:
 
 @pytest.fixture(scope="module")
 def retrieval(sample_registry: str) -> Retrieval:
-    return Retrieval(sample_registry)
+    return Retrieval(LiveBundles(sample_registry))
 
 
 def batch(recommender: Recommender, num_users: int) -> UserBatch:

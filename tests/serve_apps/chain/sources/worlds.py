@@ -25,14 +25,14 @@ from serve_apps.chain.messages import HomeQuery
 from serve_apps.chain.sources.gather import Gathered, Sources
 from serve_apps.chain.sources.source import Batch, HomeTask
 from serve_apps.chain.task import Task
-from serve_apps.chain.tools import Ranker, Retriever, Tools
+from serve_apps.chain.tools import Tools
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
 from serve_apps.live.item_view import ItemView
 from serve_apps.live.trending import LiveTrending
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
-from tests.serve_apps.graph import Counted
+from tests.serve_apps.graph import Counted, MakeRanker, MakeRetriever
 from tests.serve_apps.sample_bundle import publish
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -80,7 +80,7 @@ class World:
 
 @contextmanager
 def open_world(
-    folder: Path, retrieval: Retriever | None = None, ranking: Ranker | None = None, seen: bool = True
+    folder: Path, retrieval: MakeRetriever = Retrieval, ranking: MakeRanker = Ranking, seen: bool = True
 ) -> Iterator[World]:
     """A world of 60 items in a folder of its own."""
     registry = Registry(str(folder / "registry"))
@@ -92,8 +92,7 @@ def open_world(
     bundles.before_each(live.prepare)
     exclusion, measures = Exclusion(seen), Counted()
     ladder = Ladder(bundles, live, trending, exclusion)
-    stages = (retrieval or Retrieval(registry.uri), ranking or Ranking(registry.uri))
-    tools = Tools(bundles, live, exclusion, *stages, ladder, trending, Frame(measures))
+    tools = Tools(bundles, live, exclusion, retrieval(bundles), ranking(bundles), ladder, trending, Frame(measures))
     try:
         yield World(store, tools, measures, Sources(tools))
     finally:
