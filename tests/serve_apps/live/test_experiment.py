@@ -40,10 +40,10 @@ def test_a_change_acts_without_a_restart_and_its_bundle_is_loaded_before(
     assert (answer["variant"], answer["model_version"]) == ("first", "v1")
     _write(path, "salt = ")
     deadline = time.monotonic() + PATIENCE_S
-    while caplog.text.count("is not TOML") < 3 and time.monotonic() < deadline:
+    while caplog.text.count("is not TOML") < 1 and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1.5 * LOOK_S)
-    assert caplog.text.count("is not TOML") == 3  # the router and two tiers, each once
+    assert caplog.text.count("is not TOML") == 1
     assert server.home("u1")["variant"] == "first"
     _write(path, PINNED.format(name="second", version="v2"))
     deadline = time.monotonic() + PATIENCE_S
