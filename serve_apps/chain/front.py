@@ -16,8 +16,9 @@ from serve_apps.chain.spare import SpareRows
 
 _log = logging.getLogger(__name__)
 BATCH_SIZE = 32
-BATCHES_UNDER_WAY = 4
-"""A hop is paid per call, so concurrent questions share it; four batches under way keep every tier busy."""
+BATCHES_UNDER_WAY = 2
+"""A hop is paid per call, so concurrent questions share it. With two batches under way one is at the tiers while the
+other is hydrated or answered; with more they are smaller."""
 _MAX_TIMES = 8
 """So many different times, those asked for last, have batches of their own; a batch is due when the first of it is."""
 _GRACE_S = 0.05

@@ -29,11 +29,11 @@ class _Nearest(Generic[_Tier]):
         self._near, self._far, self._thread = near, far, thread
 
     def _for(self, num: int) -> _Tier:
-        return self._near if num <= MAX_NEAR and self._thread.idle else self._far
+        return self._near if num <= MAX_NEAR and self._thread.has_room else self._far
 
 
 class NearestRetriever(_Nearest[Retriever]):
-    """`near` works in `thread`; what is more than that can do at once goes to `far`."""
+    """`near` works in `thread`; what is too much for it goes to `far`."""
 
     async def retrieve(
         self, version: str, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Sequence[PackedRows | None]

@@ -29,9 +29,9 @@ class OneThread:
         self._num_under_way = 0
 
     @property
-    def idle(self) -> bool:
-        """True when nothing waits for the thread, and it for nothing."""
-        return not self._num_under_way
+    def has_room(self) -> bool:
+        """True when no more than one work is under way, so that one more would be next."""
+        return self._num_under_way <= 1
 
     async def __call__(self, work: Callable[[], _Result]) -> _Result:
         self._num_under_way += 1
