@@ -39,6 +39,8 @@ GRAPHS: dict[str, tuple[str, list[str]]] = {
     "one process": ("tests.benchmarks.one_process", ["--unbatched"]),
     "one, batched": ("tests.benchmarks.one_process", []),
 }
+ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+"""As the replicas of the graph have it: threads that wait for each other by spinning cost a request twice its CPU."""
 _SCRIPT = """
 local n = 0
 request = function()
@@ -50,12 +52,15 @@ end
 
 @dataclass(frozen=True)
 class Figures:
-    """One run of wrk. Latencies in milliseconds; `cpu_ms`: of the server, a request."""
+    """One run of wrk. Latencies in milliseconds; `cpu_ms`: of the server, an answer. `refused`: share that is not 2xx;
+    one process turns some of 64 away, because its only event loop is late.
+    """
 
-    requests_s: float
+    answers_s: float
     p50_ms: float
     p99_ms: float
     cpu_ms: float
+    refused: float
 
 
 @pytest.fixture(scope="module")
@@ -76,22 +81,23 @@ def home(tmp_path: Path) -> Path:
 def test_the_price_of_the_chain(registry: Registry, home: Path) -> None:
     figures, loads = {}, {}
     for name, (module, options) in GRAPHS.items():
-        with running_server(home, registry.uri, *options, module=module) as server:
+        with running_server(home, registry.uri, *options, module=module, environment=ENVIRONMENT) as server:
             _ask(server, home, 16, 3)  # warm
             for connections in CONNECTIONS:
                 figures[name, connections] = _ask(server, home, connections, DURATION_S)
                 loads[name, connections] = os.getloadavg()[0]
-    columns = f"{'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms/request':>15}  load"
+    columns = f"{'answers/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms/answer':>15} {'refused':>8}  load"
     print(f"\n{'graph':<12} {'connections':>11} {columns}")
     for (name, connections), f in figures.items():
-        row = f"{f.requests_s:>11.0f} {f.p50_ms:>8.1f} {f.p99_ms:>8.1f} {f.cpu_ms:>15.2f}"
+        row = f"{f.answers_s:>11.0f} {f.p50_ms:>8.1f} {f.p99_ms:>8.1f} {f.cpu_ms:>15.2f} {f.refused:>8.1%}"
         print(f"{name:<12} {connections:>11} {row}  {loads[name, connections]:.1f}")
-    shipped = figures["shipped", 64].requests_s
-    ratios = {name: shipped / figures[name, 64].requests_s for name in GRAPHS if name != "shipped"}
+    shipped = figures["shipped", 64].answers_s
+    ratios = {name: shipped / figures[name, 64].answers_s for name in GRAPHS if name != "shipped"}
     print("at 64 connections the shipped graph answers", *(f"{r:.2f} × {name}" for name, r in ratios.items()), sep="  ")
     assert ratios["stock"] >= MIN_OF_STOCK
     assert ratios["one process"] >= MIN_OF_ONE_PROCESS
     assert figures["shipped", 1].p50_ms < MAX_P50_MS
+    assert [figures["shipped", connections].refused for connections in CONNECTIONS] == [0.0] * len(CONNECTIONS)
 
 
 def _ask(server: RunningServer, home: Path, connections: int, duration_s: int) -> Figures:
@@ -101,12 +107,11 @@ def _ask(server: RunningServer, home: Path, connections: int, duration_s: int) -
     options = ["-t1", f"-c{connections}", f"-d{duration_s}s", "--timeout", "60s", "--latency", "-s", str(script)]
     out = subprocess.run(["wrk", *options, server.url], capture_output=True, text=True, check=True).stdout
     cpu_s = server.cpu_s() - before
-    assert "Non-2xx" not in out, out
     assert "Socket errors" not in out, out
-    num = int(_found(r"(\d+) requests in", out))
-    return Figures(
-        float(_found(r"Requests/sec:\s+([\d.]+)", out)), _latency(out, 50), _latency(out, 99), 1_000 * cpu_s / num
-    )
+    num, refused = int(_found(r"(\d+) requests in", out)), int(_found(r"Non-2xx or 3xx responses: (\d+)|$", out) or 0)
+    share = refused / num
+    answers_s = (1 - share) * float(_found(r"Requests/sec:\s+([\d.]+)", out))
+    return Figures(answers_s, _latency(out, 50), _latency(out, 99), 1_000 * cpu_s / (num - refused), share)
 
 
 def _latency(out: str, percentile: int) -> float:

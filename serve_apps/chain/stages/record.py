@@ -15,43 +15,53 @@ from serve_apps.chain.answers import Answer
 from serve_apps.chain.messages import Query
 
 _log = logging.getLogger(__name__)
-
-
-_MAX_UNDER_WAY = 64
-"""Batches of exposures that wait for the store, at most; more are dropped rather than held in memory."""
+_LINGER_S = 0.025
+"""How long exposures wait for others: one write for many costs what one for each does."""
+MAX_HELD = 2_048
+"""Exposures that wait for the store, at most; more are dropped rather than held in memory."""
 
 
 class Recorder:
     """Appends exposures in the background. What the store refuses or is too slow for is counted in the log, and lost.
 
-    A thread of its own does it, so that slow writes never take the threads that reads need.
+    A thread of its own does it, so that slow writes never take the threads that reads need. Lives on one event loop.
     """
 
     def __init__(self, store: OnlineStore) -> None:
         self._store = store
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._waiting: list[Exposure] = []
+        self._num_taken = self._num_done = 0
         self._writer = ThreadPoolExecutor(1, "exposures")
 
     def record(self, queries: Sequence[Query], answers: Sequence[Answer]) -> None:
-        """Start recording; returns at once. Needs a running event loop."""
-        if len(self._under_way) >= _MAX_UNDER_WAY:
+        """Have them recorded; returns at once. Needs a running event loop."""
+        if self._num_taken + len(answers) > self._num_done + MAX_HELD:
             _log.error("%d exposures were not recorded: the store is too slow", len(answers))
             return
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_LINGER_S, self._write)
         now = datetime.now(UTC)
-        exposures = [_exposure(query, answer, now) for query, answer in zip(queries, answers, strict=True)]
-        task = asyncio.create_task(self._append(exposures))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._waiting += [_exposure(query, answer, now) for query, answer in zip(queries, answers, strict=True)]
+        self._num_taken += len(answers)
 
     def close(self) -> None:
-        """Let the thread go once it has written what it has."""
+        """Let the thread go once it has written what there is."""
+        self._write()
         self._writer.shutdown(wait=False)
 
-    async def _append(self, exposures: Sequence[Exposure]) -> None:
+    def _write(self) -> None:
+        exposures, self._waiting = self._waiting, []
+        if exposures:
+            self._writer.submit(self._append, exposures)
+
+    def _append(self, exposures: Sequence[Exposure]) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._writer, self._store.append_exposures, exposures)
+            self._store.append_exposures(exposures)
         except StoreError as error:
             _log.error("%d exposures were not recorded: %s", len(exposures), error)
+        except Exception:  # nobody waits for this thread
+            _log.exception("%d exposures were not recorded", len(exposures))
+        self._num_done += len(exposures)
 
 
 def _exposure(query: Query, answer: Answer, now: datetime) -> Exposure:

@@ -76,7 +76,7 @@ async def test_who_has_another_time_does_not_share() -> None:
     await asyncio.sleep(0.05)
     behind.open.set()
     await asyncio.gather(*asked)
-    assert sorted(behind.batches) == [1] * 8 + [2, 2]
+    assert sorted(behind.batches) == [1] * 2 * BATCHES_UNDER_WAY + [6 - BATCHES_UNDER_WAY] * 2
 
 
 async def test_the_times_asked_for_last_have_batches() -> None:
@@ -90,7 +90,7 @@ async def test_the_times_asked_for_last_have_batches() -> None:
     await asyncio.sleep(0.05)
     behind.open.set()
     await asyncio.gather(*asked)
-    assert sorted(behind.batches) == [1] * 4 + [2]
+    assert sorted(behind.batches) == [1] * BATCHES_UNDER_WAY + [6 - BATCHES_UNDER_WAY]
 
 
 async def test_batches_that_hang_do_not_keep_their_places() -> None:
