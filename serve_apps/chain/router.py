@@ -9,7 +9,6 @@ user may see nothing at all.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Protocol
@@ -36,6 +35,7 @@ from serve_apps.chain.surfaces.rank import Rank
 from serve_apps.chain.surfaces.search import Search
 from serve_apps.chain.surfaces.similar import Similar
 from serve_apps.chain.task import AnyTask, Task
+from serve_apps.chain.together import together
 from serve_apps.chain.tools import Ranker, Retriever, Tools
 from serve_apps.live.bundles import LiveBundles
 from serve_apps.live.catalogue import LiveCatalogue
@@ -122,7 +122,7 @@ class Router:
             if task.at not in answers:
                 by_surface.setdefault(task.query.surface, []).append(task)
         work = [self._answered(name, some, hydrated.ok, deadline) for name, some in by_surface.items()]
-        for some, done in zip(by_surface.values(), await asyncio.gather(*work), strict=True):
+        for some, done in zip(by_surface.values(), await together(work), strict=True):
             answers.update(zip((task.at for task in some), done, strict=True))
         in_order = [answers[at] for at in range(len(queries))]
         self._recorder.record(queries, in_order)

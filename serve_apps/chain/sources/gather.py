@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from serve_apps.chain.sources.offer import Offer
 from serve_apps.chain.sources.popularity import Popular
 from serve_apps.chain.sources.source import Batch, HomeTask, Source
 from serve_apps.chain.sources.trending import Trending
+from serve_apps.chain.together import together
 from serve_apps.chain.tools import Tools
 
 _STAGES = {MODEL: "retrieve"}
@@ -65,13 +65,8 @@ class Sources:
         """What the sources offer. `wanted`: names of those that each task wants."""
         names = list(dict.fromkeys(name for some in wanted for name in some))
         who = {name: [at for at, some in enumerate(wanted) if name in some] for name in names}
-        outcomes = dict(
-            zip(
-                names,
-                await asyncio.gather(*(self._ask(name, batch.part(who[name])) for name in names)),
-                strict=True,
-            )
-        )
+        asked = await together([self._ask(name, batch.part(who[name])) for name in names])
+        outcomes = dict(zip(names, asked, strict=True))
         by_task: list[Offers] = [{} for _ in wanted]
         for name, outcome in outcomes.items():
             for at, offer in zip(who[name], outcome.result or (), strict=outcome.ok):

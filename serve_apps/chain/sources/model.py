@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 
 import numpy as np
@@ -32,20 +32,17 @@ class Model:
 
     async def offers(self, batch: Batch) -> list[Offer]:
         """Nobody is offered anything whom the bundle knows nothing of."""
-        found, new = await asyncio.gather(
-            allowed_candidates(batch.view, batch.tasks, partial(self._ask, batch)), self._newcomers(batch)
-        )
-        whole = found if new is None else list(map(joined, found, new))
+        found = allowed_candidates(batch.view, batch.tasks, partial(self._ask, batch))
+        whole = await (self._with_newcomers(batch, found) if len(batch.view.newcomers.placed) else found)
         return [
             Offer([Shelf(TITLE, some, partial(personal_reasons, batch.recommender, batch.view, task.user))])
             for task, some in zip(batch.tasks, whole, strict=True)
         ]
 
-    async def _newcomers(self, batch: Batch) -> list[Candidates] | None:
-        if not len(batch.view.newcomers.placed):
-            return None
+    async def _with_newcomers(self, batch: Batch, search: Awaitable[list[Candidates]]) -> list[Candidates]:
         work = new_candidates(self._tools, batch.recommender, batch.tasks, batch.users)
-        return (await self._tools.frame.run("newcomers", work, batch.deadline, _SHARE)).result
+        found, new = await asyncio.gather(search, self._tools.frame.run("newcomers", work, batch.deadline, _SHARE))
+        return found if new.result is None else list(map(joined, found, new.result))
 
     async def _ask(
         self, batch: Batch, at: Sequence[int], k: int, allowed: Sequence[PackedRows | None]

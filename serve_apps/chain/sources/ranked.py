@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from serve_apps.chain.rungs import Cause, Rung
 from serve_apps.chain.sources.gather import Offers, Sources
 from serve_apps.chain.sources.source import Batch
 from serve_apps.chain.stages.newcomers import brought_back, standing_in
+from serve_apps.chain.together import together
 from serve_apps.chain.tools import Tools
 from serve_apps.live.item_view import ItemView
 
@@ -34,12 +34,14 @@ async def ranked(
     alone = [at for at, some in enumerate(offers) if some.keys() == {MODEL}]
     unions = {at: _union(sources, batch.view, some) for at, some in enumerate(offers) if at not in alone}
     several = [at for at, rows in unions.items() if len(rows)]
-    done = await asyncio.gather(
-        _of_model(tools, batch.part(alone), [offers[at][MODEL].candidates for at in alone], deadline),
-        _of_unions(tools, batch.part(several), [unions[at] for at in several], deadline),
-    )
+    parts: list[tuple[list[int], Awaitable[_Scored]]] = []
+    if alone:
+        found = [offers[at][MODEL].candidates for at in alone]
+        parts.append((alone, _of_model(tools, batch.part(alone), found, deadline)))
+    if several:
+        parts.append((several, _of_unions(tools, batch.part(several), [unions[at] for at in several], deadline)))
     result = list(offers)
-    for places, outcome in zip((alone, several), done, strict=True):
+    for (places, _), outcome in zip(parts, await together([work for _, work in parts]), strict=True):
         for number, at in enumerate(places):
             if outcome.result is None:
                 batch.tasks[at].rung = Rung.WITHOUT_RANKING
@@ -50,8 +52,6 @@ async def ranked(
 
 
 async def _of_model(tools: Tools, batch: Batch, found: Sequence[Candidates], deadline: Deadline) -> _Scored:
-    if not found:
-        return Outcome([])
     if not deadline.for_stage():  # nothing is begun that nobody can wait for
         return Outcome(late=True)
     stood_in = [standing_in(batch.view, candidates) for candidates in found]
@@ -61,8 +61,6 @@ async def _of_model(tools: Tools, batch: Batch, found: Sequence[Candidates], dea
 
 
 async def _of_unions(tools: Tools, batch: Batch, unions: Sequence[Rows], deadline: Deadline) -> _Scored:
-    if not unions:
-        return Outcome([])
     if not deadline.for_stage():  # nothing is begun that nobody can wait for
         return Outcome(late=True)
     stood_in = [batch.view.stand_ins(rows) for rows in unions]

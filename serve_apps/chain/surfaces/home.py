@@ -5,7 +5,6 @@ sources, side by side → rank → select or page, below them the ladder
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -23,6 +22,7 @@ from serve_apps.chain.sources.source import HomeTask
 from serve_apps.chain.stages.select import choose, has_rules, in_time, without_rules
 from serve_apps.chain.surfaces.page import Pages, wanted_sources
 from serve_apps.chain.surfaces.paging import Paging
+from serve_apps.chain.together import together
 from serve_apps.chain.tools import Tools
 from serve_apps.live.item_view import ItemView
 
@@ -48,9 +48,11 @@ class Home:
                 groups.setdefault((version, _is_plain(task)), []).append(task)
             else:
                 answers[task.at] = at_once
+        parts = list(groups.values())
         work = [self._personal(version, some, deadline) for (version, _), some in groups.items()]
-        done = await asyncio.gather(self._paging.next(further, hydrated, deadline), *work)
-        for some, theirs in zip([further, *groups.values()], done, strict=True):
+        if further:
+            parts, work = [*parts, further], [*work, self._paging.next(further, hydrated, deadline)]
+        for some, theirs in zip(parts, await together(work), strict=True):
             answers.update(zip((task.at for task in some), theirs, strict=True))
         return await self._pages.completed(tasks, [answers[task.at] for task in tasks], deadline)
 

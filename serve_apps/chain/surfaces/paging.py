@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from serve_apps.chain.cursors import LIST_LENGTH, Cursors
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.rungs import Cause, Rung
 from serve_apps.chain.sources.source import HomeTask
+from serve_apps.chain.together import together
 from serve_apps.chain.tools import Tools
 from serve_apps.live.item_view import ItemView
 
@@ -45,7 +45,7 @@ class Paging:
 
     async def next(self, tasks: Sequence[HomeTask], hydrated: bool, deadline: Deadline) -> list[Answer]:
         """For each task the page that its cursor leads to."""
-        return list(await asyncio.gather(*(self._one(task, hydrated, deadline) for task in tasks)))
+        return await together([self._one(task, hydrated, deadline) for task in tasks])
 
     async def _one(self, task: HomeTask, hydrated: bool, deadline: Deadline) -> Answer:
         cursor = task.query.cursor
