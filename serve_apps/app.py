@@ -39,7 +39,7 @@ from serve_apps.live.bundles import SETTLE_S, LiveBundles
 from serve_apps.live.experiment import LiveExperiment, follow_pins
 from serve_apps.ray_measures import RayMeasures
 from serve_apps.serve_options import GATEWAY, LAPTOP, RANKING, RETRIEVAL, ROUTER, Room, Tier
-from serve_apps.tiers.doing import OneThread
+from serve_apps.tiers.doing import OneThread, WhileQuick
 from serve_apps.tiers.ranking import Ranking
 from serve_apps.tiers.retrieval import Retrieval
 
@@ -180,6 +180,6 @@ class _RouterDeployment(Router):
         live = LiveExperiment(experiment, bundles, experiments, SETTLE_S)
         exclusion, cursors = Exclusion(seen=exclude_seen), Cursors(load_keys().cursors)
         thread = OneThread("near")
-        retriever = stages if stock else NearestRetriever(Retrieval(bundles, thread), stages, thread)
-        ranker = stages if stock else NearestRanker(Ranking(bundles, thread), stages, thread)
+        retriever = stages if stock else NearestRetriever(Retrieval(bundles, WhileQuick(thread)), stages, thread)
+        ranker = stages if stock else NearestRanker(Ranking(bundles, WhileQuick(thread)), stages, thread)
         super().__init__(bundles, open_store(store), live, retriever, ranker, measures, exclusion, cursors)

@@ -6,6 +6,7 @@ They share the partitions by themselves, on one machine or many; none of them ne
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -28,12 +29,15 @@ _START_S = 120.0
 """A new process imports and opens its store first: one that has not answered yet may take this long."""
 _GAUGES_EVERY_S = 5.0
 _NUM_CPUS = 0.1
+_NICE = 10
+"""A consumer has seconds for what it does, and who waits for an answer on the same machine has none to spare."""
 
 
 class ConsumerActor(Consumer):
     """A consumer that also says how far behind it is, as Prometheus gauges of Ray's metrics."""
 
     def __init__(self, store_url: str, lake_uri: str, options: ConsumeOptions) -> None:
+        os.nice(_NICE)
         super().__init__(store_url, lake_uri, options)
         tags = ("job", "partition")
         self._entries = Gauge("shoal_log_lag_entries", "Entries of the event log a job has not done.", tags)

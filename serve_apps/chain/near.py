@@ -33,7 +33,7 @@ class _Nearest(Generic[_Tier]):
 
 
 class NearestRetriever(_Nearest[Retriever]):
-    """`near` works in `thread`; what is too much for it goes to `far`."""
+    """What is too much for `near`, or comes while its `thread` is behind, goes to `far`."""
 
     async def retrieve(
         self, version: str, users: UserBatch, k: int, barred: Sequence[Rows], allowed: Sequence[PackedRows | None]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 _Result = TypeVar("_Result")
+QUICK_S = 0.005
+"""Work that takes no longer than this holds nobody up who would notice."""
+_NEWEST = 0.2
+"""Share of the newest work in the mean of how long it takes."""
 
 
 class Doing(Protocol):
@@ -47,3 +52,27 @@ class OneThread:
         self._num_under_way -= 1
         if not future.cancelled():
             future.exception()  # somebody who gave up does not ask for it
+
+
+class WhileQuick:
+    """At once as long as work has been quick of late, else in the thread.
+
+    A thread costs its work the changes between them, and while both run each of them waits for the interpreter. On the
+    loop, long work would hold up all others, and its own deadline.
+    """
+
+    def __init__(self, thread: OneThread) -> None:
+        self._thread = thread
+        self._mean_s = 2 * QUICK_S  # until it is known
+
+    async def __call__(self, work: Callable[[], _Result]) -> _Result:
+        if self._mean_s <= QUICK_S:
+            return self._timed(work)
+        return await self._thread(lambda: self._timed(work))
+
+    def _timed(self, work: Callable[[], _Result]) -> _Result:
+        started = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self._mean_s += _NEWEST * (time.perf_counter() - started - self._mean_s)

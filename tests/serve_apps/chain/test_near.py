@@ -129,12 +129,3 @@ def test_work_that_is_late_in_the_thread_costs_a_rung(serve: Serve) -> None:
     late.set()
     assert (answer["fallback"], answer["fallback_cause"]) == ("popular", "retrieval_late")
     assert len(ids(answer)) == 5
-
-
-def test_what_the_work_raises_is_raised_and_the_thread_is_free_again(thread: OneThread) -> None:
-    async def ask() -> None:
-        with pytest.raises(ZeroDivisionError):
-            await thread(lambda: 1 // 0)
-        assert thread.has_room
-
-    asyncio.run(ask())
