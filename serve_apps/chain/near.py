@@ -1,6 +1,6 @@
-"""Small work is done where it is: of a lone question, two hops would cost more than what is done behind them.
+"""Small work is done where it is: of a few questions, two hops would cost more than what is done behind them.
 
-The tiers exist to grow apart under load. Under load questions come in batches, and those go there.
+The tiers exist to grow apart under load. Under load questions come in large batches, and those go there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from models.vocabulary import Rows
 from serve_apps.chain.tools import Ranker, Retriever
 from serve_apps.tiers.doing import OneThread
 
-MAX_NEAR = 2
-"""Users or items of a batch that stays: a hop takes about as long as the work for so many."""
+MAX_NEAR = 8
+"""Users or items of a batch that stays: two hops take about as long as the work for so many."""
 _Tier = TypeVar("_Tier")
 
 

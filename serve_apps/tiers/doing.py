@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 _Result = TypeVar("_Result")
-QUICK_S = 0.005
+QUICK_S = 0.010
 """Work that takes no longer than this holds nobody up who would notice."""
 _NEWEST = 0.2
 """Share of the newest work in the mean of how long it takes."""

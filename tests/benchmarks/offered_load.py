@@ -164,7 +164,7 @@ class _Client:
     async def _open_loop(self, rate: float, stop: Event, under_way: set[asyncio.Task[None]]) -> None:
         started, sent = time.monotonic(), 0
         while not stop.is_set():
-            due = int((time.monotonic() - started) * rate)
+            due = 1 + int((time.monotonic() - started) * rate)
             for number in range(sent, due):
                 task = asyncio.create_task(self._ask(started + number / rate))
                 under_way.add(task)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import polars as pl
 import pytest
 
 from cluster.delta.lake import Lake
+from cluster.free_ports import free_port, free_ports
 from cluster.registry import Registry
 from tests.benchmarks.process_memory import family
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
@@ -34,7 +34,7 @@ NODE = "127.0.0.2"
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Environment of a client of a one-node cluster that asks for a token."""
-    port, dashboard = free_port(), free_port()
+    port, dashboard = free_ports(2, NODE)
     home = tmp_path_factory.mktemp("home")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHONPATH"))},
@@ -51,7 +51,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         "port": port,
         "dashboard-host": NODE,
         "dashboard-port": dashboard,
-        "dashboard-agent-listen-port": free_port(),
+        "dashboard-agent-listen-port": free_port(NODE),
         "num-cpus": 4,
     }
     command = [RAY, "start", "--head", "--block", "--object-store-memory=300000000", "--disable-usage-stats"]
@@ -79,12 +79,6 @@ def stop(head: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     head.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((NODE, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_agent(environment: dict[str, str], head: subprocess.Popen[bytes]) -> None:

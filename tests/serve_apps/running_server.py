@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from cluster.free_ports import free_port
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _READY_TIMEOUT_S = 180.0
@@ -64,9 +65,7 @@ def running_server(
     module: str = "serve_apps.serve",
 ) -> Iterator[RunningServer]:
     """The server for the length of the block; fails with its log when it does not become ready or does not stop."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = home / "server.log"
     without = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SHOAL_"))}
     with log.open("wb") as out:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from cluster.free_ports import free_port
 from cluster.online.store import open_store
 from serve_apps.chain.messages import HomeQuery, SimilarQuery
 from serve_apps.http.door_options import DoorOptions
@@ -42,9 +43,7 @@ def serve(url: str, port: int) -> None:
 @contextmanager
 def gateway(url: str) -> Iterator[tuple[int, int]]:
     """Port and process id of a gateway for the length of the block."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = spawn.Process(target=serve, args=(url, port), daemon=True)
     process.start()
     try:

@@ -21,6 +21,7 @@ from cluster.consuming.consumer import ConsumeOptions, Consumer
 from cluster.consuming.here import consume_here
 from cluster.consuming.sink import LakeSink
 from cluster.delta.lake import Lake
+from cluster.free_ports import free_port
 from cluster.online.store import OnlineStore
 from models.errors import ConfigError, ShoalError
 from models.tables import Table
@@ -30,12 +31,6 @@ from tests.cluster.online.store_suite import event
 
 ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = ConsumeOptions(lake_interval_s=0.1, trending_interval_s=0.05, lease_s=0.6)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def scraped(port: int) -> dict[str, float]:

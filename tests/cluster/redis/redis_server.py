@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from cluster.free_ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +27,10 @@ def start(folder: Path, port: int = 0, **more: str) -> Iterator[tuple[subprocess
     """A server that keeps its data in `folder`, and its address; ended with the block. `port`: 0 for any."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed: what Redis does is NOT tested")
-    port = port or _free_port()
+    port = port or free_port()
     options = {"port": port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "save": "", **more}
     if "cluster_enabled" in more:  # by itself the bus is 10,000 above the port, which need not exist
-        options["cluster_port"] = _free_port()
+        options["cluster_port"] = free_port()
     command = ["redis-server"]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
@@ -40,12 +41,6 @@ def start(folder: Path, port: int = 0, **more: str) -> Iterator[tuple[subprocess
     finally:
         server.terminate()
         server.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(port: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
 
+from cluster.free_ports import free_port
 from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
 from models.profiles import MAX_ATTRIBUTES
@@ -53,13 +53,13 @@ def run_jobs(world: int, jobs: Sequence[Job]) -> None:
             for job in jobs:
                 _do(0, 1, job)
         return
-    mp.spawn(_enter, args=(world, _free_port(), jobs), nprocs=world)
+    mp.spawn(_enter, args=(world, free_port(), jobs), nprocs=world)
 
 
 @contextmanager
 def one_worker() -> Iterator[None]:
     """This process as a group of one."""
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{_free_port()}", rank=0, world_size=1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{free_port()}", rank=0, world_size=1)
     try:
         yield
     finally:
@@ -95,12 +95,6 @@ def examples(rng: np.random.Generator, size: int = 16) -> Examples:
             "history": rng.integers(-1, NUM_ITEMS, (size, SPEC.history_length)),
         }
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _enter(rank: int, world: int, port: int, jobs: Sequence[Job]) -> None:
