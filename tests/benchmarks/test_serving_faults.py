@@ -1,6 +1,7 @@
 """What breaks under a steady load, and what callers see of it: no request fails. Prints figures.
 
-Over Redis. `BENCHMARK_RATE` (50) requests a second; `BENCHMARK_FAULT_S` (10) is how long something hangs. A caller asks
+Over Redis. `BENCHMARK_RATE` (50) requests a second, and of the tiers that only large batches meet so many callers that
+batches are large; `BENCHMARK_FAULT_S` (10) is how long something hangs. A caller asks
 again on a new connection when one that it kept open turns out closed, as HTTP clients do for a GET, and not else.
 """
 
@@ -10,14 +11,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from cluster.registry import Registry
 from models.errors import BundleError
-from tests.benchmarks.offered_load import Answers, ask_for, homes, load
+from tests.benchmarks.offered_load import Answers, Load, ask_for, homes, load
 from tests.benchmarks.serving_world import (
     DEPLOYMENTS,
     NUM_ITEMS,
@@ -36,6 +37,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 RATE = seconds("BENCHMARK_RATE", 50)
 FAULT_S = seconds("BENCHMARK_FAULT_S", 10)
+CALLERS = 48
+"""Half of them in each of the batches under way: three times what a router does itself."""
 QUIET_S = 3.0
 """Before a fault and after it, of the same load."""
 BACK_S = 5.0
@@ -88,7 +91,7 @@ def _kill(server: RunningServer, deployment: str) -> None:
     """End the process of a replica under a steady load; no request may fail, and rows come from the full chain soon."""
     before = set(server.replicas(deployment))
     pid = min(before)
-    with load(server.url, homes(NUM_USERS), rate=RATE) as under_way:
+    with _steady(server, deployment) as under_way:
         time.sleep(QUIET_S)
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
@@ -116,8 +119,7 @@ def test_a_store_that_hangs_costs_a_rung_and_no_request(redis_pid_and_server: tu
 def test_a_tier_that_hangs_costs_a_rung_and_no_request(server: RunningServer, deployment: str, rungs: set[str]) -> None:
     [pid] = server.replicas(deployment)
     meanwhile = _hang(server, pid, deployment)
-    assert meanwhile.rungs()["full"] == 0
-    assert sum(meanwhile.rungs()[rung] for rung in rungs) > 0.5 * len(meanwhile)
+    assert sum(meanwhile.rungs()[rung] for rung in rungs) > 0.5 * len(meanwhile)  # a small batch needs no tier
 
 
 def test_a_corrupt_bundle_is_refused_and_the_old_one_goes_on(server: RunningServer, registry: Registry) -> None:
@@ -145,7 +147,7 @@ def _hang(server: RunningServer, pid: int, name: str) -> Answers:
     """Stop a process for a while under a steady load: no request fails, and full rows are back soon. What was answered
     meanwhile.
     """
-    with load(server.url, homes(NUM_USERS), rate=RATE) as under_way:
+    with _steady(server, name) as under_way:
         time.sleep(QUIET_S)
         with _stopped(pid):
             stopped = time.monotonic()
@@ -158,6 +160,13 @@ def _hang(server: RunningServer, pid: int, name: str) -> Answers:
     assert answers.failed == []
     _assert_full(answers.since(gone_on + BACK_S))
     return meanwhile
+
+
+def _steady(server: RunningServer, deployment: str) -> AbstractContextManager[Load]:
+    """A load that meets the deployment."""
+    if deployment in ("Retrieval", "Ranking"):
+        return load(server.url, homes(NUM_USERS), callers=CALLERS)
+    return load(server.url, homes(NUM_USERS), rate=RATE)
 
 
 @contextmanager

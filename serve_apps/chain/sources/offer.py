@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from models.candidates import Candidates
 from models.vocabulary import Rows
-
-Reasons = Callable[[Rows], list[str]]
+from serve_apps.chain.answers import Reasons
 
 
 @dataclass(frozen=True, slots=True)
