@@ -29,14 +29,14 @@ def demo_registry(folder: Path, versions: int = 1) -> Registry:
     return registry
 
 
-def warm_store(url: str) -> None:
-    """Have the store know `NUM_USERS` users by `HISTORY` clicks each."""
+def warm_store(url: str, history: int = HISTORY) -> None:
+    """Have the store know `NUM_USERS` users by so many clicks each, an hour apart."""
     random = generator(7, "histories")
-    start = datetime.now(UTC) - timedelta(days=30)
+    start = datetime.now(UTC) - timedelta(hours=history)
     users = {}
     for n in range(NUM_USERS):
-        items = random.choice(NUM_ITEMS, HISTORY, replace=False)
-        times = [int((start + timedelta(hours=hour)).timestamp() * 1e6) for hour in range(HISTORY)]
+        items = random.choice(NUM_ITEMS, history, replace=False)
+        times = [int((start + timedelta(hours=hour)).timestamp() * 1e6) for hour in range(history)]
         events = (HistoryEvent(f"i{item}", EventType.CLICK, at) for item, at in zip(items, times, strict=True))
         users[f"u{n}"] = OnlineUser(tuple(events), "NO")
     store = open_store(url)
