@@ -25,6 +25,8 @@ from models.events import UNTIMED_DATE
 from models.tables import TABLES, Table
 from tests.cluster.delta.lake_rows import DAY, NOON, age, events, ids, wait_a_moment
 
+pytestmark = pytest.mark.slow
+
 NOTHING = timedelta(0)
 NEXT = DAY + timedelta(1)
 

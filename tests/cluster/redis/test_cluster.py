@@ -22,6 +22,8 @@ from tests.cluster.online.privacy_suite import PrivacySuite
 from tests.cluster.online.store_suite import OnlineStoreSuite, event, exposure, items, read_all
 from tests.cluster.redis.redis_cluster import cluster_address, start_cluster
 
+pytestmark = pytest.mark.slow
+
 USERS = [f"user-{n}" for n in range(12)]
 
 
@@ -89,7 +91,6 @@ def test_nodes_that_forgot_the_scripts_are_told_again(redis_cluster_url: str, cl
     store.close()
 
 
-@pytest.mark.slow
 def test_a_partition_that_moves_to_another_node_is_found_there(tmp_path: Path) -> None:
     with start_cluster(tmp_path) as nodes:
         store = RedisStore(cluster_address(nodes))
@@ -120,7 +121,6 @@ def move(slot: int, source: Any, target: Any, clients: list[Any]) -> None:
         client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
 
 
-@pytest.mark.slow
 def test_an_erasure_writes_the_files_of_every_node_anew(tmp_path: Path) -> None:
     gone = [f"gone-user-{n}" for n in range(12)]
     with start_cluster(tmp_path, appendfsync="always") as nodes:

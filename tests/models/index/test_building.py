@@ -14,6 +14,8 @@ from models.index.config import IndexConfig, Kind, num_lists, pq_bytes
 from models.index.vector_index import VectorIndex
 from tests.models.index.worlds import CONFIGS, DIM, KINDS, NUM_ITEMS, built, exact_rows, recall, world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("num_items", "dim", "kind"),

@@ -14,6 +14,8 @@ from models.index.config import Kind
 from models.index.vector_index import VectorIndex
 from tests.models.index.worlds import DIM, KINDS, NUM_ITEMS, fresh, world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_added_item_is_found_among_the_others_by_its_score(kind: Kind) -> None:

@@ -13,6 +13,8 @@ from models.index.selection import Allowed
 from models.index.vector_index import VectorIndex
 from tests.models.index.worlds import KINDS, NUM_ITEMS, built, exact_rows, fresh, recall, world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("selectivity", [0.5, 0.1, 0.01, 0.001])

@@ -13,6 +13,8 @@ import pytest
 from models.index.config import IndexConfig
 from models.index.vector_index import VectorIndex
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 READER = """
 import json, sys

@@ -15,6 +15,8 @@ from models.index.config import Kind
 from models.index.vector_index import VectorIndex
 from tests.models.index.worlds import DIM, KINDS, NUM_ITEMS, built, fresh, world
 
+pytestmark = pytest.mark.slow
+
 VECTORS = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
 QUERIES = np.random.default_rng(2).normal(size=(3, 8)).astype(np.float32)
 

@@ -24,6 +24,8 @@ from models.selection import (
 )
 from tests.models.selection.pools import ranked
 
+pytestmark = pytest.mark.slow
+
 DRAWS = 3_000
 POOL = replace(
     Pool.of(ranked([10, 11, 12, 13], [3.0, 2.5, 1.0, 0.0])),

@@ -14,6 +14,8 @@ from pipelines.learning.engine.pipeline import Step, Stepping, overlapped, plain
 from pipelines.recipes import OptimizerConfig, TrainingConfig
 from tests.pipelines.learning.gloo_workers import CPU, examples, one_worker, sharded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def group() -> Iterator[None]:

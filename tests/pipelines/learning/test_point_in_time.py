@@ -19,6 +19,8 @@ from pipelines.learning.data.sequences import build
 from pipelines.learning.data.split import Split
 from pipelines.learning.data.windows import training_sequences
 
+pytestmark = pytest.mark.slow
+
 ITEMS, USERS = Vocabulary([f"item-{n}" for n in range(6)]), Vocabulary(["ann", "bob"])
 SPEC = FeatureSpec(history_length=4)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +79,6 @@ def examples(log: list[Event], until: int) -> set[tuple[object, ...]]:
     }
 
 
-@pytest.mark.slow
 @patiently
 @given(logs, logs, logs)
 def test_what_comes_later_changes_no_example(past: list[Event], one: list[Event], other: list[Event]) -> None:

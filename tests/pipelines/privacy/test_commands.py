@@ -20,6 +20,8 @@ from pipelines.forget import main as forget
 from tests.cluster.online.privacy_suite import tombstones
 from tests.pipelines.privacy.whole_world import EMAIL, GONE, World, make
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:

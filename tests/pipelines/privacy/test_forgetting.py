@@ -27,6 +27,8 @@ from pipelines.privacy.forgetting import finish_pending, forget
 from tests.cluster.online.store_suite import event
 from tests.pipelines.privacy.whole_world import EMAIL, GONE, TABLE, World, make, rows_of_others
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -220,7 +222,6 @@ def test_ids_of_any_kind(tmp_path: Path, user: str) -> None:
     assert rows_of_others(world.places.lake) == before
 
 
-@pytest.mark.slow
 def test_the_same_on_s3(tmp_path: Path, s3_endpoint: str) -> None:
     world = make(tmp_path, f"s3://shoal-test/{tmp_path.name}")
     places = world.places

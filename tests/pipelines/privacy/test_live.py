@@ -27,6 +27,8 @@ from tests.cluster.online.store_suite import event, read_all
 from tests.cluster.online.stores import open_fresh, store  # noqa: F401  (fixtures)
 from tests.cluster.redis.redis_server import redis_url  # noqa: F401  (a fixture)
 
+pytestmark = pytest.mark.slow
+
 GONE = "gone-user-7f3a"
 
 

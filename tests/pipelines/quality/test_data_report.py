@@ -23,6 +23,8 @@ from pipelines.quality.thresholds import Breach, Thresholds, breaches, with_limi
 from pipelines.recipes import load_recipe
 from pipelines.retraining.retraining import retrain
 
+pytestmark = pytest.mark.slow
+
 NUM_DAYS, EVENTS_A_DAY, USERS, ITEMS = 28, 200, 50, 20
 NOW = datetime.now(UTC)
 LAST = NOW.date() - timedelta(1)

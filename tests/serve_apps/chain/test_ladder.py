@@ -22,6 +22,8 @@ from serve_apps.tiers.retrieval import Retrieval
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.trends import count_events
 
+pytestmark = pytest.mark.slow
+
 IN_TIME_MS = 400
 
 

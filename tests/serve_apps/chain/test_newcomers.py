@@ -14,6 +14,8 @@ from serve_apps.chain.stages.newcomers import NUM_NEW, brought_back, joined
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.tasteful_bundle import TASTES, Family, item, publish_tasteful
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60.0
 """Of a loaded machine; on a quiet one the first answer or two."""
 

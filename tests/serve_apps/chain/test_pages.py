@@ -28,6 +28,8 @@ from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 from tests.serve_apps.trends import count_events
 
+pytestmark = pytest.mark.slow
+
 HISTORY = [("i11", "view"), ("i18", "purchase"), ("i25", "click"), ("i3", "view"), ("i40", "hide"), ("i47", "view")]
 
 

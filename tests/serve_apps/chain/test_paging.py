@@ -21,6 +21,8 @@ from tests.serve_apps.chain.test_select import HOME, asked
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 
+pytestmark = pytest.mark.slow
+
 NUM_ITEMS = 60
 
 

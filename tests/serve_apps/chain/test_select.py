@@ -18,6 +18,8 @@ from tests.serve_apps.chain.test_rows import exposures_of
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 
+pytestmark = pytest.mark.slow
+
 HOME = "/api/recommendations/home"
 
 

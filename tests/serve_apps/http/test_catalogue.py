@@ -25,6 +25,8 @@ from tests.cluster.online.store_suite import logged
 from tests.serve_apps.conftest import Serve, Server, ids
 from tests.serve_apps.sample_bundle import publish
 
+pytestmark = pytest.mark.slow
+
 NUM_ITEMS = 60
 
 
@@ -107,7 +109,6 @@ def test_an_item_is_back_in_the_next_answer(server: Server) -> None:
         assert ids(server.home("u1")) == before
 
 
-@pytest.mark.slow
 def test_an_item_goes_at_the_moment_it_expires(server: Server) -> None:
     item_id = ids(server.home("u1"))[0]
     put(server, item_id, expires_at=(datetime.now(UTC) + timedelta(seconds=1.5)).isoformat())
@@ -144,7 +145,6 @@ def test_the_row_is_filled_when_nearly_everything_is_taken_out(server: Server, r
         assert ids(row()) == ["i5"], name
 
 
-@pytest.mark.slow
 def test_beyond_the_popular_lists_and_the_candidates_others_fill_the_row(serve: Serve, tmp_path: Path) -> None:
     registry = Registry(str(tmp_path / "registry"))
     publish(registry, "v1", num_items=3_000)
@@ -244,7 +244,6 @@ def test_the_newest_title_is_shown_and_named_in_reasons(server: Server) -> None:
     assert {item["reason"] for item in server.home("u1")["items"]} == {"Because you clicked Brand new"}
 
 
-@pytest.mark.slow
 def test_a_new_champion_knows_what_was_taken_out_before_it(serve: Serve, tmp_path: Path) -> None:
     registry = Registry(str(tmp_path / "registry"))
     publish(registry, "v1", seed=1)

@@ -24,6 +24,8 @@ from tests.cluster.online.stores import empty_redis_url  # noqa: F401  (a fixtur
 from tests.cluster.redis.redis_server import redis_url  # noqa: F401  (a fixture)
 from tests.serve_apps.conftest import Serve, Server, ids
 
+pytestmark = pytest.mark.slow
+
 REFUSED = OnlineUser(country="NO", personalization=False)
 ABOUT = {"country": "NO", "attributes": {"age": 25}}
 

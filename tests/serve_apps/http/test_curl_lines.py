@@ -28,6 +28,8 @@ from tests.serve_apps.graph import built
 from tests.serve_apps.listening import listening
 from tests.serve_apps.sample_bundle import publish
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ("README.md", "docs/serving.md", "docs/catalogue.md")
 NUM_ITEMS = 60

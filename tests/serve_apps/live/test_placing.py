@@ -24,6 +24,8 @@ from serve_apps.live.item_view import ItemView
 from serve_apps.live.newcomers import Newcomers
 from tests.serve_apps.tasteful_bundle import NUM_EACH, TASTES, publish_tasteful
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60.0
 _FIRST = len(TASTES) * NUM_EACH
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
@@ -18,6 +19,8 @@ from pipelines.learning.data.examples import Examples, examples_of
 from pipelines.learning.objectives.impression_ranker import ImpressionRankerObjective
 from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.objectives.ranker import logits_of
+
+pytestmark = pytest.mark.slow
 
 NUM_ITEMS, NUM_POSITIONS, NUM_EXAMPLES, BATCH = 20, 10, 12_000, 1_000
 QUALITY = np.linspace(-1.5, 1.5, NUM_ITEMS)

@@ -19,6 +19,8 @@ from pipelines.learning.data.examples import examples_of
 from pipelines.learning.objectives.objective import Batching, HeldOut, Known
 from pipelines.learning.objectives.sequence import SequenceObjective, _packing
 
+pytestmark = pytest.mark.slow
+
 NUM_ITEMS, LENGTH = 12, 8
 SPEC = FeatureSpec(history_length=LENGTH)
 CONFIG = SequenceConfig(embedding_dim=16, num_negatives=8, dropout=0.0)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+import pytest
 import torch
 
 from models.features import FeatureSpec, ItemFeatures, UserBatch, item_features, no_profiles
@@ -17,6 +18,8 @@ from models.seeds import generator
 from pipelines.learning.data.examples import Examples
 from pipelines.learning.objectives.objective import Known
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
+
+pytestmark = pytest.mark.slow
 
 NUM_USERS, NUM_ITEMS, COLD = 40, 200, 2
 HALF = NUM_ITEMS // 2

@@ -14,6 +14,8 @@ from serve_apps.chain.sources.offer import Offer
 from serve_apps.chain.sources.source import Batch
 from tests.serve_apps.chain.sources.worlds import PATIENT_MS, World, open_world, somebody
 
+pytestmark = pytest.mark.slow
+
 ALL = list(SourceName.__args__)  # type: ignore[attr-defined]
 HISTORY = [("i11", "view"), ("i18", "purchase"), ("i25", "click")]
 

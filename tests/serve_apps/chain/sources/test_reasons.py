@@ -21,6 +21,8 @@ from serve_apps.chain.sources.source import HomeTask
 from tests.serve_apps.chain.sources.worlds import NEW, World, open_world, somebody
 from tests.serve_apps.trends import count_events
 
+pytestmark = pytest.mark.slow
+
 ALL = list(SourceName.__args__)  # type: ignore[attr-defined]
 TRENDS = {"NO": ["i50", "i50", "i51"], "SE": ["i52", "i52", "i3"]}
 
