@@ -16,14 +16,14 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     """So many different ports on which nobody listens now. `OSError` when there are none."""
     found: list[int] = []
     for port in _chance.sample(range(_FIRST, _LAST + 1), _LAST + 1 - _FIRST):
-        if len(found) == count:
-            return found
         with socket.socket() as probe:
             try:
                 probe.bind((host, port))
             except OSError:
                 continue
             found.append(port)
+        if len(found) == count:
+            return found
     raise OSError(f"fewer than {count} ports of {_FIRST} to {_LAST} are free on {host}")
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 _Result = TypeVar("_Result")
 QUICK_S = 0.010
-"""Work that takes no longer than this holds nobody up who would notice."""
+"""Work that takes no longer than this on average may run on an event loop that others wait for."""
 _NEWEST = 0.2
 """Share of the newest work in the mean of how long it takes."""
 

@@ -36,3 +36,4 @@ def test_one_that_is_taken_is_not_among_them(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(module, "_LAST", taken.getsockname()[1])
         with pytest.raises(OSError, match="are free on"):
             free_port()
+    assert free_port() == module._FIRST  # the only one, and free again
