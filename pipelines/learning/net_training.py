@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import ray
 import ray.train
 from ray.data import Dataset
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
@@ -25,6 +24,7 @@ from pipelines.learning.engine.checkpoint_folders import (
     storage_uri,
 )
 from pipelines.learning.engine.loop import DATASET, LoopConfig, run_worker
+from pipelines.learning.engine.placement import num_gpus, placed
 from pipelines.learning.engine.stopping import DiskFull, causes, error_of, no_room
 from pipelines.learning.engine.table_memory import check_tables
 from pipelines.learning.engine.uneven_split import UnevenSplit
@@ -56,9 +56,10 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
 
     `source`: what a warm start begins from.
     """
-    recipe, corpus = prepared.recipe, prepared.corpus
+    gpus = num_gpus()
+    recipe, corpus, on_gpus = placed(prepared.recipe, gpus), prepared.corpus, gpus > 0
     known = prepared.known()
-    objective, on_gpus = make_objective(recipe.model, known), _on_gpus(recipe)
+    objective = make_objective(recipe.model, known)
     _check_precision(recipe, on_gpus)
     check_tables(recipe, objective, on_gpus)
     task, arguments = objective.stream()
@@ -95,11 +96,6 @@ def _fit(trainer: Trainer, recipe: Recipe, uri: str) -> None:
     if stopped is not None:
         kept = next(iter(epochs_whole(uri)), 0)
         raise error_of(stopped, run_id, recipe.optimizer, kept)
-
-
-def _on_gpus(recipe: Recipe) -> bool:
-    """True when there is a GPU for each worker."""
-    return bool(ray.cluster_resources().get("GPU", 0) >= recipe.training.num_workers)
 
 
 def _check_precision(recipe: Recipe, on_gpus: bool) -> None:
