@@ -13,7 +13,7 @@ from models.selection import Cursor, Listing, Mark
 from serve_apps.chain.admission import BusyError
 from serve_apps.chain.deadline import Deadline
 from serve_apps.chain.front import BATCH_SIZE, BATCHES_UNDER_WAY, ChainError, Front
-from serve_apps.chain.gathering import Gathering
+from serve_apps.chain.gathering import COMPANY, PATIENCE_S, Gathering
 from serve_apps.chain.messages import HomeQuery, Query, RankQuery, SimilarQuery
 
 pytestmark = pytest.mark.anyio
@@ -59,13 +59,28 @@ async def test_one_alone_leaves_at_once_and_the_rest_share() -> None:
     assert await front.recommend(home("u0")) == b"u0"
     assert behind.batches == [1]
     behind.open.clear()
-    num = BATCHES_UNDER_WAY + 2 * BATCH_SIZE + 5
+    num = 1 + COMPANY + 2 * BATCH_SIZE + 5
     asked = [asyncio.ensure_future(front.recommend(home(f"u{n}"))) for n in range(num)]
     await asyncio.sleep(0.05)
-    assert behind.batches == [1] * (1 + BATCHES_UNDER_WAY)
+    assert behind.batches == [1, 1, COMPANY]
     behind.open.set()
     assert await asyncio.gather(*asked) == [f"u{n}".encode() for n in range(num)]
-    assert sorted(behind.batches[1 + BATCHES_UNDER_WAY :], reverse=True) == [BATCH_SIZE, BATCH_SIZE, 5]
+    assert sorted(behind.batches[3:], reverse=True) == [BATCH_SIZE, BATCH_SIZE, 5]
+
+
+async def test_beside_a_batch_that_takes_long_one_without_company_leaves_after_a_moment() -> None:
+    behind = Behind()
+    front = Front(behind)
+    behind.open.clear()
+    asked = [asyncio.ensure_future(front.recommend(home("u0")))]
+    await asyncio.sleep(0)
+    asked += [asyncio.ensure_future(front.recommend(home(f"u{n}"))) for n in (1, 2)]
+    await asyncio.sleep(PATIENCE_S / 2)
+    assert behind.batches == [1]
+    await asyncio.sleep(10 * PATIENCE_S)
+    assert behind.batches == [1, 2]
+    behind.open.set()
+    assert await asyncio.gather(*asked) == [b"u0", b"u1", b"u2"]
 
 
 async def test_who_has_another_time_does_not_share() -> None:
@@ -76,7 +91,7 @@ async def test_who_has_another_time_does_not_share() -> None:
     await asyncio.sleep(0.05)
     behind.open.set()
     await asyncio.gather(*asked)
-    assert sorted(behind.batches) == [1] * 2 * BATCHES_UNDER_WAY + [6 - BATCHES_UNDER_WAY] * 2
+    assert sorted(behind.batches) == sorted([1, COMPANY, 5 - COMPANY] * 2)
 
 
 async def test_the_times_asked_for_last_have_batches() -> None:
@@ -90,7 +105,7 @@ async def test_the_times_asked_for_last_have_batches() -> None:
     await asyncio.sleep(0.05)
     behind.open.set()
     await asyncio.gather(*asked)
-    assert sorted(behind.batches) == [1] * BATCHES_UNDER_WAY + [6 - BATCHES_UNDER_WAY]
+    assert sorted(behind.batches) == sorted([1, COMPANY, 5 - COMPANY])
 
 
 async def test_batches_that_hang_do_not_keep_their_places() -> None:
