@@ -62,6 +62,10 @@ class DiskFullError(ShoalError):
     """There was no room for a file. What was written before is whole."""
 
 
+class LakeError(ShoalError):
+    """The lake cannot be written. What was acknowledged is in the log; what was read is where it was read from."""
+
+
 class IndexFullError(ShoalError):
     """No more items fit beside the published index. What was added stays; a new bundle makes room."""
 

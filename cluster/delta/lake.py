@@ -16,6 +16,7 @@ from cluster.delta.commit import ATTEMPTS, PATIENT_ATTEMPTS, retried
 from cluster.delta.log import PROPERTIES
 from cluster.delta.parts import Part
 from cluster.delta.upkeep import LakeUpkeep
+from cluster.delta.writing import writing
 from models.tables import TABLES, Table
 
 Filter = tuple[str, str, object]
@@ -105,20 +106,22 @@ class Lake(LakeUpkeep):
         rows: pa.Table | pa.RecordBatchReader,
         transaction: AppTransaction | None = None,
     ) -> bool:
-        """Append rows in one commit. False when `transaction` was applied or does not fit (`after`)."""
-        self._prepare()
+        """Append rows in one commit. False when `transaction` was applied or does not fit (`after`). `LakeError`."""
         attempts = ATTEMPTS if isinstance(rows, pa.Table) else 1  # a reader can be read only once
-        return retried(lambda: self._append_once(table, rows, transaction), attempts)
+        with writing(self.table_uri(table)):
+            self._prepare()
+            return retried(lambda: self._append_once(table, rows, transaction), attempts)
 
     def upsert(self, table: Table, rows: pa.Table) -> int:
         """Insert new keys and update changed rows; returns rows changed. `updated_at` alone is no change.
 
-        A column that `rows` lacks stays as it is.
+        A column that `rows` lacks stays as it is. `LakeError`.
         """
         if not self.exists(table):
             self.append(table, rows)
             return int(rows.num_rows)
-        return retried(lambda: self._upsert_once(table, rows), PATIENT_ATTEMPTS)
+        with writing(self.table_uri(table)):
+            return retried(lambda: self._upsert_once(table, rows), PATIENT_ATTEMPTS)
 
     def parts(self, table: Table, days: Collection[date] | None = None) -> list[Part]:
         """Files of the newest version, or only those of the given `date` partitions; from the log alone."""
@@ -135,8 +138,20 @@ class Lake(LakeUpkeep):
         return parts if days is None else [part for part in parts if part.day in days]
 
     def commit(self, table: Table, parts: Sequence[Part], transaction: AppTransaction) -> bool:
-        """Add files that `write_part` wrote, in one commit. False when `transaction` does not fit (any more)."""
-        self._prepare()
+        """Add files that `write_part` wrote, in one commit. False when `transaction` does not fit (any more).
+
+        `LakeError`.
+        """
+        with writing(self.table_uri(table)):
+            self._prepare()
+            return self._commit_once(table, parts, transaction)
+
+    def applied(self, table: Table, app_id: str) -> int:
+        """Version of the last batch that writer `app_id` committed; -1 when none."""
+        delta = self._open(table)
+        return -1 if delta is None else _applied(delta, app_id)
+
+    def _commit_once(self, table: Table, parts: Sequence[Part], transaction: AppTransaction) -> bool:
         spec = TABLES[table]
         delta = retried(lambda: self._widened(table))
         applied = _applied(delta, transaction.app_id)
@@ -153,11 +168,6 @@ class Lake(LakeUpkeep):
         except CommitFailedError:  # another writer of this application came between
             return False
         return True
-
-    def applied(self, table: Table, app_id: str) -> int:
-        """Version of the last batch that writer `app_id` committed; -1 when none."""
-        delta = self._open(table)
-        return -1 if delta is None else _applied(delta, app_id)
 
     def _widened(self, table: Table) -> DeltaTable:
         """The newest version, with every column of today: files may hold one that a table of an older Shoal lacks."""

@@ -15,6 +15,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cluster.delta.writing import writing
 from cluster.storage import filesystem, is_local, join
 
 
@@ -40,16 +41,17 @@ class Part:
 
 
 def write_part(table_uri: str, rows: pa.Table, day: date | None) -> Part:
-    """Write the rows (all of one `day`) as one file of the table at `table_uri`, not committed yet."""
+    """Write the rows (all of one `day`) as one file of the table at `table_uri`, not committed yet. `LakeError`."""
     name = f"part-{uuid.uuid4().hex}.zstd.parquet"
     path = name if day is None else f"date={day.isoformat()}/{name}"
     data = io.BytesIO()
     # Partition columns are in the path and the log, not in the file.
     pq.write_table(rows if day is None else rows.drop_columns(["date"]), data, compression="zstd")
     fs, target = filesystem(join(table_uri, path))
-    if is_local(table_uri):
-        fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-    fs.pipe_file(target, data.getvalue())
+    with writing(table_uri):
+        if is_local(table_uri):
+            fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        fs.pipe_file(target, data.getvalue())
     return Part(path, day, rows.num_rows, data.tell(), int(time.time() * 1000))
 
 

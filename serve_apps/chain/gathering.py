@@ -45,27 +45,27 @@ class Gathering(Generic[_Question, _Answer]):
     async def ask(self, question: _Question) -> _Answer:
         """The answer to one question; raises what its batch raised. One cancelled while it waits is not asked."""
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(question, loop.create_future(), loop.time() + PATIENCE_S)
-        self._waiting.append(waiting)
-        self._send()
+        answer: asyncio.Future[_Answer] = loop.create_future()
+        now = loop.time()
+        self._waiting.append(_Waiting(question, answer, now + PATIENCE_S))
+        self._send(now)
         if not self._waiting:
-            return await waiting.answer
-        patience = loop.call_at(waiting.impatient_at, self._send)
+            return await answer
+        patience = loop.call_at(now + PATIENCE_S, self._send, now + PATIENCE_S)  # which may call a tick too early
         try:
-            return await waiting.answer
+            return await answer
         finally:
             patience.cancel()
 
-    def _send(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting and self._has_place(loop.time()):
+    def _send(self, now: float) -> None:
+        while self._waiting and self._has_place(now):
             batch: list[_Waiting[_Question, _Answer]] = []
             while self._waiting and len(batch) < self._max_size:
                 waiting = self._waiting.popleft()
                 if not waiting.answer.done():  # nobody waits for it any more
                     batch.append(waiting)
             if batch:
-                task = loop.create_task(self._one(batch))
+                task = asyncio.get_running_loop().create_task(self._one(batch))
                 self._under_way.add(task)
                 task.add_done_callback(self._came_back)
 
@@ -79,7 +79,7 @@ class Gathering(Generic[_Question, _Answer]):
 
     def _came_back(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        self._send()
+        self._send(asyncio.get_running_loop().time())
 
     async def _one(self, batch: Sequence[_Waiting[_Question, _Answer]]) -> None:
         try:

@@ -17,13 +17,12 @@ import torch.distributed as dist
 from cluster.delta.lake import Lake
 from models.seeds import generator
 from pipelines.learning.data.corpus import load_corpus
-from pipelines.learning.data.encoding import encoded_sequences, order_of
 from pipelines.learning.engine.optimizing import optimizer_of
 from pipelines.learning.engine.pipeline import Step, Stepping, plain
 from pipelines.learning.engine.sharding import shard
 from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import Batching, Known
-from pipelines.learning.preparing import table_sizes
+from pipelines.learning.objectives.objective import Batching
+from pipelines.learning.preparing import prepare
 from pipelines.learning.trainer import train
 from pipelines.recipes import Recipe, load_recipe
 from tests.benchmarks.event_logs import write_log
@@ -64,15 +63,12 @@ def test_training_streams_as_fast_as_it_steps(ray_session: None, tmp_path: Path)
 
 def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
     """Samples/s of an epoch of ready tensors through the worker's own step, alone in its process group."""
-    corpus = load_corpus(recipe, lake.pinned())
-    order = order_of(recipe, corpus)
-    rows = table_sizes(recipe, corpus)
-    known = Known(rows, corpus.items.features(recipe.features), corpus.items.counts, recipe.features, order)
-    objective = make_objective(recipe.model, known)
+    lake = lake.pinned()
+    prepared = prepare(recipe, load_corpus(recipe, lake), lake)  # with the settings that a run fills in
+    recipe = prepared.recipe
+    objective = make_objective(recipe.model, prepared.known())
     task, arguments = objective.stream()
-    encoded = encoded_sequences(recipe, corpus).map_batches(
-        task, batch_format="numpy", batch_size=None, fn_kwargs=arguments
-    )
+    encoded = prepared.encoded.map_batches(task, batch_format="numpy", batch_size=None, fn_kwargs=arguments)
     training = recipe.training
     batching = Batching(training.batch_size, training.shuffle_buffer, recipe.seed, (1, 0))
     rng = generator(recipe.seed, "negatives", 1, 0)

@@ -22,7 +22,7 @@ from pipelines.learning.warm.origin import Origin
 from pipelines.recipes import Recipe, load_recipe, to_dict
 from tests.pipelines.learning.checkerboard import SIZE, START, item, user, write_checkerboard
 from tests.pipelines.learning.failure_log import FailureLog
-from tests.pipelines.learning.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ from pipelines.learning.runs.epoch_log import complete_records
 from pipelines.learning.runs.run_folder import read_json, write_json
 from pipelines.recipes import OptimizerConfig
 from tests.pipelines.learning.gloo_workers import one_worker, sharded
-from tests.pipelines.learning.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 
 NAN = float("nan")
 
