@@ -39,7 +39,8 @@ MIN_HIT_RATE, MIN_NDCG = 0.731, 0.453
 HALF_LIVES = (0, 10)
 """What validation chooses from."""
 MAX_RATIO = 1.1
-ITERATIONS = 6
+ITERATIONS = 12
+"""As the recipe has."""
 
 
 def negatives(folder: Path) -> dict[str, tuple[str, list[str]]]:
