@@ -13,6 +13,7 @@ from cluster.consuming.replaying import Replayed, replay_all
 from cluster.consuming.sink import sink
 from cluster.delta.lake import Lake
 from cluster.online.store import OnlineStore
+from models.errors import LakeError
 from models.tables import Table
 from pipelines.dead_letters import main
 from tests.cluster.online.store_suite import event, exposure, read_all
@@ -99,7 +100,7 @@ def test_a_crash_after_a_burial_loses_nothing(store: OnlineStore, lake: Lake, mo
 def test_a_lake_that_cannot_be_reached_is_no_reason_to_bury(store: OnlineStore, tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("a file is in the way")
     store.append([event(1)])
-    with pytest.raises(OSError, match="lake"):
+    with pytest.raises(LakeError, match="lake"):
         sink(store, Lake(str(tmp_path / "lake")))
     assert store.log.num_dead_letters() == 0
     assert len(read_all(store)) == 1
