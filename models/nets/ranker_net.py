@@ -34,13 +34,17 @@ class RankerNet:
     """`weight` is the ranker's share in the final score, learned on validation data.
 
     `spec`: the features it was trained with. Beside a retriever of another history it has its own length.
+    `knows_popularity` False: it was trained with a popularity of 0, and is always given that.
     """
 
-    def __init__(self, net: Ranker, spec: FeatureSpec, weight: float, contexts: ContextVocabulary) -> None:
+    def __init__(
+        self, net: Ranker, spec: FeatureSpec, weight: float, contexts: ContextVocabulary, knows_popularity: bool = True
+    ) -> None:
         self._net = net
         self.spec = spec
         self.weight = weight
         self.contexts = contexts
+        self._knows_popularity = knows_popularity
         self._look_up = PooledLookUps(net.tables)
 
     @classmethod
@@ -51,7 +55,8 @@ class RankerNet:
         net = Ranker(ranker_tables(sizes, config, "cpu"), config, sizes.context_fields)
         contexts = ContextVocabulary(**body.get("contexts", {}))
         own = FeatureSpec(**body["features"]) if "features" in body else spec
-        return cls(fill(net, folder / RANKER), own, float(body["weight"]), contexts)
+        knows_popularity = bool(body.get("knows_popularity", True))
+        return cls(fill(net, folder / RANKER), own, float(body["weight"]), contexts, knows_popularity)
 
     @torch.inference_mode()
     def logits(
@@ -71,6 +76,8 @@ class RankerNet:
         `log_popularity`: see `dense_features`.
         """
         users = newest(users, self.spec.history_length)
+        if not self._knows_popularity:
+            log_popularity = np.zeros(len(items), np.float32)
         if contexts is None:
             contexts = np.full((len(users), len(self.contexts.fields)), -1, np.int32)
         user_side = {**user_features(users, self.spec.recent_length), **context_features(contexts)}

@@ -91,6 +91,10 @@ def logits_of(net: Any, inputs: Inputs) -> Tensor:
 
 
 def log_popularity(known: Known, items: NDArray[np.int64], now_us: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Of each item as of each moment, where the log has times; the arrays broadcast."""
-    as_of = known.ranking.popularity if known.ranking else None
+    """Of each item as of each moment, where the log has times; the arrays broadcast. 0 where it would tell a label."""
+    if known.ranking is None:
+        return known.features.log_popularity[items]
+    if not known.ranking.knows_popularity:
+        return np.zeros(np.broadcast_shapes(items.shape, now_us.shape), np.float32)
+    as_of = known.ranking.popularity
     return known.features.log_popularity[items] if as_of is None else as_of.log_counts(items, now_us)

@@ -41,7 +41,11 @@ def export_net(
         if isinstance(recipe.model, RankerConfig):
             contexts = corpus.ranking.contexts.to_json() if corpus.ranking else {}
             features = asdict(recipe.features)
-            save_net(out, RANKER, recipe.model, sizes, weights, weight=0.0, contexts=contexts, features=features)
+            knows_popularity = corpus.ranking.knows_popularity if corpus.ranking else True
+            save_net(
+                out, RANKER, recipe.model, sizes, weights,
+                weight=0.0, contexts=contexts, features=features, knows_popularity=knows_popularity,
+            )  # fmt: skip
             _save_vocabularies(out, corpus)  # a bundle has its retrieval run's; a warm start needs these
             return
         save_retrieval(out, recipe, corpus)

@@ -123,3 +123,16 @@ def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
     save_net(tmp_path, RANKER, CONFIGS[1], SIZES, net_of(CONFIGS[0]).state_dict(), weight=1.0)
     with pytest.raises(BundleError, match="do not fit their net"):
         RankerNet.load(tmp_path, SPEC)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_popularity_that_was_not_learned_from_says_nothing(knows: bool, tmp_path: Path) -> None:
+    config, weights = CONFIGS[0], net_of(CONFIGS[0]).state_dict()
+    save_net(tmp_path, RANKER, config, SIZES, weights, weight=1.0, contexts=CONTEXTS.to_json(), knows_popularity=knows)
+    served, one = RankerNet.load(tmp_path, SPEC), items()
+    more = replace(one, log_popularity=one.log_popularity + 2)
+    asked = (users(), np.arange(2), np.asarray([2, 4]))
+    usual = served.logits(one, *asked)
+    told = served.logits(one, *asked, log_popularity=np.full(2, 9, np.float32))
+    assert np.allclose(usual, served.logits(more, *asked)) is not knows
+    assert np.allclose(usual, told) is not knows

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,6 +18,8 @@ from pipelines.learning.data.counts_as_of import CountsAsOf, Periods
 from pipelines.learning.data.item_counts import counts_as_of
 from pipelines.learning.data.sequences import SEQUENCE
 from pipelines.learning.data.split import Split
+from pipelines.learning.impressions.ranking_facts import RankingFacts
+from pipelines.learning.objectives.ranker import log_popularity
 from pipelines.learning.warm.refresh import refresh_split
 from tests.pipelines.learning.test_refresh import hashes
 
@@ -86,3 +91,13 @@ def test_what_an_incremental_run_does_not_repeat_counts_too(ray_session: None) -
     counts = counts_as_of(dataset(("u", "ab", [50, 60])), split, Vocabulary(["a", "b"]))
     assert counts is not None
     assert np.expm1(counts.log_counts(np.asarray([0, 1]), np.asarray([99]))).round().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(("from_exposures", "expected"), [(True, [0.0, 0.0]), (False, [1.0, 2.0])])
+def test_without_moments_a_total_is_shown_to_events_and_not_to_the_clicks_that_are_in_it(
+    from_exposures: bool, expected: list[float]
+) -> None:
+    features: Any = SimpleNamespace(log_popularity=np.asarray([1.0, 2.0], np.float32))
+    known: Any = SimpleNamespace(features=features, ranking=RankingFacts(10, from_exposures))
+    assert log_popularity(known, np.asarray([0, 1]), np.zeros(2, np.int64)).tolist() == expected
+    assert known.ranking.knows_popularity is not from_exposures
