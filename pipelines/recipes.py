@@ -32,9 +32,8 @@ _MIN_STEPS = 3_000
 class OptimizerConfig:
     """AdamW for the dense layers; for the tables row-wise Adagrad, fused into the backward pass, or Adam.
 
-    `table_optimizer` `adam` steps whole tables, a copy on every worker: for tables of up to some 100,000 rows on CPU
-    and a million on CUDA. Beyond that it is fused on CUDA, where tables are sharded by rows or columns.
-    `weight_decay` is of the dense layers.
+    `table_optimizer` `adam` steps whole tables on CPU, a copy on every worker: for tables of up to some 100,000
+    rows. On CUDA it is fused, and tables are sharded by rows or columns. `weight_decay` is of the dense layers.
     `table_l2`: weight of half the squared norm of the tables in the loss. Adam steps whole tables, so that it holds
     every row at every step; row-wise Adagrad only those that a batch looks up.
 

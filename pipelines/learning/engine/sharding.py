@@ -5,9 +5,8 @@ What the planner may choose from depends on the optimizer, since a checkpoint mu
     row-wise Adagrad        whole tables, or rows of them where the kernel can (CUDA). Not columns: each column shard
                             would keep a state a row of its own, and no other cut could take those over.
                             Not data-parallel: that has no fused kernel.
-    Adam                    data-parallel with the dense kernel: each row takes each step, and a copy is on each worker.
-    Adam, large (CUDA)      whole tables, rows or columns, fused: a row takes the steps that look it up. Its states lie
-                            beside the weights, element by element.
+    Adam, fused (CUDA)      whole tables, rows or columns: its states lie beside the weights, element by element.
+    Adam on CPU             data-parallel with the dense kernel, the only one that has Adam there.
 
 On CUDA a table lies in the memory of GPUs: kernels that keep rows in the host's are left out.
 """
@@ -36,10 +35,7 @@ from pipelines.recipes import OptimizerConfig, TrainingConfig
 _WHOLE = [ShardingType.TABLE_WISE.value]
 _ROWS = [ShardingType.ROW_WISE.value]
 _COLUMNS = [ShardingType.COLUMN_WISE.value]
-_COPIES = [ShardingType.DATA_PARALLEL.value]
 NARROWEST = 32
-MOST_COPIED_ROWS = 1_000_000
-"""Rows of all tables up to which Adam steps them whole on CUDA too: a step reads and writes all of them."""
 RESERVED_SHARE = 0.15
 """Of each GPU's memory, for dense layers, their activations and batches in flight."""
 
@@ -69,22 +65,15 @@ def shard(
 def fused(tables: nn.Module, optimizer: OptimizerConfig, cuda: bool) -> list[str]:
     """Fuse the tables' optimizer into their backward pass; returns the sharding types a plan may choose from.
 
-    What steps whole tables is not fused, and they are copies.
+    Adam on CPU is not fused, and its tables are copies.
     """
-    if copied(table_configs(tables), optimizer, cuda):
-        return _COPIES
     adam = optimizer.table_optimizer == "adam"
+    if adam and not cuda:
+        return [ShardingType.DATA_PARALLEL.value]
     in_backward = torch.optim.Adam if adam else RowWiseAdagrad
     settings = {"lr": optimizer.table_learning_rate, "weight_decay": optimizer.table_l2}
     apply_optimizer_in_backward(in_backward, tables.parameters(), settings)
     return _WHOLE + (_ROWS if cuda else []) + (_COLUMNS if adam else [])
-
-
-def copied(configs: Any, optimizer: OptimizerConfig, cuda: bool) -> bool:
-    """True when every worker holds and steps all of the tables: a recipe then learns the same on CPU and on CUDA."""
-    if optimizer.table_optimizer != "adam":
-        return False
-    return not cuda or sum(config.num_embeddings for config in configs) <= MOST_COPIED_ROWS
 
 
 def distribute(
@@ -129,9 +118,7 @@ def planner_of(
         storage_reservation=FixedPercentageStorageReservation(RESERVED_SHARE) if cuda else None,
         constraints={
             config.name: ParameterConstraints(
-                sharding_types=sharding_types,
-                min_partition=narrowest,
-                **(_on_gpus(config, look_ups, sharding_types) if cuda else {}),
+                sharding_types=sharding_types, min_partition=narrowest, **(_on_gpus(config, look_ups) if cuda else {})
             )
             for config in table_configs(tables)
         },
@@ -139,9 +126,8 @@ def planner_of(
     )
 
 
-def _on_gpus(config: Any, look_ups: LookUps | None, sharding_types: list[str]) -> dict[str, Any]:
-    kernel = EmbeddingComputeKernel.DENSE if sharding_types == _COPIES else EmbeddingComputeKernel.FUSED
-    made: dict[str, Any] = {"compute_kernels": [kernel.value]}
+def _on_gpus(config: Any, look_ups: LookUps | None) -> dict[str, Any]:
+    made: dict[str, Any] = {"compute_kernels": [EmbeddingComputeKernel.FUSED.value]}
     if look_ups:
         made["pooling_factors"] = [look_ups(feature, config.num_embeddings) for feature in config.feature_names]
     return made

@@ -10,7 +10,7 @@ import ray
 import torch
 
 from models.errors import ConfigError
-from pipelines.learning.engine.sharding import RESERVED_SHARE, copied, state_bytes, table_configs, weight_bytes
+from pipelines.learning.engine.sharding import RESERVED_SHARE, state_bytes, table_configs, weight_bytes
 from pipelines.learning.objectives.objective import Objective
 from pipelines.recipes import Recipe, TrainingConfig
 
@@ -28,8 +28,7 @@ def check_tables(recipe: Recipe, objective: Objective, on_gpus: bool, memory: Me
     memory = memory or _memory(recipe.training, on_gpus)
     with torch.device("meta"):
         configs: list[Any] = table_configs(objective.build("meta").tables)
-    copies = copied(configs, recipe.optimizer, on_gpus)
-    needs = {config.name: _needed(config, recipe, on_gpus, copies) for config in configs}
+    needs = {config.name: _needed(config, recipe, on_gpus) for config in configs}
     needed = sum(needs.values())
     if memory.num_bytes >= needed:
         return
@@ -42,12 +41,14 @@ def check_tables(recipe: Recipe, objective: Objective, on_gpus: bool, memory: Me
     )
 
 
-def _needed(config: Any, recipe: Recipe, on_gpus: bool, copies: bool) -> int:
-    """Over all workers. On CPU each builds the table before it gives up what others hold."""
+def _needed(config: Any, recipe: Recipe, on_gpus: bool) -> int:
+    """Over all workers. On CPU each builds the table before it gives up what others hold, and Adam's are copies."""
     rows, dim = config.num_embeddings, config.embedding_dim
-    num: int = recipe.training.num_workers
     weights, states = weight_bytes(rows, dim), state_bytes(rows, dim, recipe.optimizer)
-    return weights * (1 if on_gpus and not copies else num) + states * (num if copies else 1)
+    if on_gpus:
+        return weights + states
+    num: int = recipe.training.num_workers
+    return weights * num + states * (num if recipe.optimizer.table_optimizer == "adam" else 1)
 
 
 def _memory(training: TrainingConfig, on_gpus: bool) -> Memory:

@@ -10,7 +10,6 @@ import pytest
 from models.errors import ConfigError
 from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes
-from pipelines.learning.engine import sharding
 from pipelines.learning.engine.table_memory import Memory, check_tables
 from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.objectives.objective import Known
@@ -49,16 +48,10 @@ def test_the_tables_of_every_net_are_counted(name: str, rows: int, width: int, l
         assert f"there are {num_bytes - 1:,} in this test" in str(refused.value)
 
 
-@pytest.mark.parametrize("on_gpus", [True, False])
-def test_adam_keeps_two_moments_and_a_copy_a_worker(on_gpus: bool) -> None:
+def test_adam_keeps_two_moments_and_on_cpu_a_copy_a_worker() -> None:
     adam = "optimizer.table_optimizer=adam"
-    two = 2 * 3 * ITEMS * 16 * 4
-    check("sequence", two, on_gpus, adam)
-    more = "take more workers, a GPU each" if on_gpus else "take more or larger machines"
-    with pytest.raises(ConfigError, match=rf"smaller model\.embedding_dim, {more}.*shoal plan"):
-        check("sequence", two - 1, on_gpus, adam)
-
-
-def test_adam_shares_out_tables_too_large_for_copies_among_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharding, "MOST_COPIED_ROWS", ITEMS - 1)
-    check("sequence", 3 * ITEMS * 16 * 4, True, "optimizer.table_optimizer=adam")
+    one = 3 * ITEMS * 16 * 4
+    check("sequence", one, True, adam)
+    check("sequence", 2 * one, False, adam)
+    with pytest.raises(ConfigError, match=r"smaller model\.embedding_dim, take more or larger machines.*shoal plan"):
+        check("sequence", 2 * one - 1, False, adam)
