@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,6 +18,7 @@ from cluster.delta.log import PROPERTIES
 from cluster.delta.parts import Part
 from cluster.delta.upkeep import LakeUpkeep
 from cluster.delta.writing import writing
+from cluster.storage import filesystem, join
 from models.tables import TABLES, Table
 
 Filter = tuple[str, str, object]
@@ -24,6 +26,9 @@ Filter = tuple[str, str, object]
 
 _READ_AHEAD = {"batch_readahead": 4, "fragment_readahead": 2}
 """Of `batches`: some 100 MB of events, whatever the table."""
+
+
+_PROBE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,13 @@ class Lake(LakeUpkeep):
         with writing(self.table_uri(table)):
             self._prepare()
             return self._commit_once(table, parts, transaction)
+
+    def check_writable(self, table: Table) -> None:
+        """`LakeError` when no file can be written beside the table's."""
+        fs, target = filesystem(join(self.table_uri(table), f"probe-{uuid.uuid4().hex}"))
+        with writing(self.table_uri(table)):
+            fs.pipe_file(target, bytes(_PROBE_BYTES))
+            fs.rm_file(target)
 
     def applied(self, table: Table, app_id: str) -> int:
         """Version of the last batch that writer `app_id` committed; -1 when none."""

@@ -14,6 +14,7 @@ from cluster.delta.commit import PATIENT_ATTEMPTS, retried
 from cluster.delta.log import PROPERTIES, Arrival, Commit
 from cluster.delta.tables import LakeTables
 from cluster.delta.vacuum import KEEP, SAFE_AGE, OnRemoved, Vacuumed
+from cluster.delta.writing import writing
 from models.errors import NotFoundError
 from models.events import UNTIMED_DATE
 from models.tables import Table
@@ -23,15 +24,16 @@ TARGET_BYTES = 128 << 20
 
 
 class LakeUpkeep(LakeTables):
-    """What keeps tables fast and small. Safe to interrupt and to repeat."""
+    """What keeps tables fast and small. Safe to interrupt and to repeat. `LakeError` where it may not be written."""
 
     def compact(self, table: Table, days: Collection[date] | None = None, target_bytes: int = TARGET_BYTES) -> None:
         """Make few files of many small ones, each `date` partition (only those of `days`) by itself."""
         chosen = [("date", "in", [day.isoformat() for day in sorted(days)])] if days is not None else None
-        retried(
-            lambda: self._must_open(table).optimize.compact(partition_filters=chosen, target_size=target_bytes),
-            PATIENT_ATTEMPTS,
-        )
+        with writing(self.table_uri(table)):
+            retried(
+                lambda: self._must_open(table).optimize.compact(partition_filters=chosen, target_size=target_bytes),
+                PATIENT_ATTEMPTS,
+            )
 
     def drop_days(self, table: Table, before: date) -> int:
         """Drop whole `date` partitions; the number of their rows. Events without a time stay."""
@@ -67,6 +69,18 @@ class LakeUpkeep(LakeTables):
         With `keep` zero every past version goes but `keep_versions`. Files that no commit names go when they are older
         than `safe_age`, and the log is never cut nearer than that: a running ingest loses nothing.
         """
+        with writing(self.table_uri(table)):
+            return self._vacuumed(table, keep, keep_versions, safe_age, dry_run, on_removed)
+
+    def _vacuumed(
+        self,
+        table: Table,
+        keep: timedelta,
+        keep_versions: Collection[int],
+        safe_age: timedelta,
+        dry_run: bool,
+        on_removed: OnRemoved | None,
+    ) -> Vacuumed:
         delta = self._must_open(table)
         if not dry_run and not PROPERTIES.items() <= delta.metadata().configuration.items():  # made by an older Shoal
             retried(lambda: self._must_open(table).alter.set_table_properties(PROPERTIES), PATIENT_ATTEMPTS)
@@ -118,5 +132,6 @@ class LakeUpkeep(LakeTables):
     def _delete(self, table: Table, where: str) -> int:
         if not self.exists(table):
             return 0
-        metrics = retried(lambda: self._must_open(table).delete(where), PATIENT_ATTEMPTS)
+        with writing(self.table_uri(table)):
+            metrics = retried(lambda: self._must_open(table).delete(where), PATIENT_ATTEMPTS)
         return int(metrics["num_deleted_rows"])

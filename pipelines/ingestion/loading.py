@@ -19,6 +19,7 @@ import pyarrow as pa
 import ray
 import ray.data
 from ray.data import Dataset
+from ray.exceptions import RayTaskError
 
 from cluster.delta.lake import AppTransaction, Lake
 from cluster.delta.parts import Part, write_part
@@ -78,7 +79,11 @@ def _write(rows: Dataset, days: Mapping[date | None, int], lake: Lake, table: Ta
         meeting = placed.repartition(partitions.count, keys=[_PARTITION])
     options = {"table_uri": lake.table_uri(table), "table": table}
     written = meeting.map_batches(write_new, batch_format="pyarrow", batch_size=None, fn_kwargs=options)
-    blocks = [pl.DataFrame(block) for block in ray.get(written.to_arrow_refs())]
+    try:
+        blocks = [pl.DataFrame(block) for block in ray.get(written.to_arrow_refs())]
+    except RayTaskError:
+        lake.check_writable(table)  # only the text of a task's own error arrives
+        raise
     return [Part(*row) for block in blocks for row in block.select(_PART.keys()).iter_rows()]
 
 
