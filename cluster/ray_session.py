@@ -12,13 +12,24 @@ import ray
 CODE_ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_CPUS = 4
 """Logical CPUs of a local session: two training workers, data tasks and Serve replicas share the real ones."""
-_OBJECT_STORE_BYTES = 512 << 20
+_OBJECT_STORE_BYTES, _LEAN_OBJECT_STORE_BYTES = 512 << 20, 384 << 20
 _KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 20_000}
 """A worker process costs seconds to start, and each step of a pipeline wants some: a private session keeps them from
 one step to the next, and no longer, because one that has loaded a net holds half a gigabyte."""
+_FEW_WORKERS = {"max_io_workers": 1}
+"""A lean session has one process that spills objects to disk and one that restores them; idle workers end at once."""
 _TRAINING = {"OMP_NUM_THREADS": "1", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25"}
 """One thread a worker keeps fractional CPUs honest. Ray Train takes one report a worker each time it polls; at its own
 2 s, epochs of a small log would wait for it.
+"""
+_LEAN = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:100,muzzy_decay_ms:0",
+}
+"""A task's memory goes back to the machine when it ends: otherwise glibc, Arrow and Polars (jemalloc) keep it, in each
+worker the most that it ever needed. Not for training, whose steps take and give back the same memory all the time.
 """
 _PRIVATE = "PRIVATE_RAY_SESSION"
 _ONE_MACHINE = {_PRIVATE: "1", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
@@ -26,29 +37,31 @@ _ONE_MACHINE = {_PRIVATE: "1", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
 
 
 @contextmanager
-def ray_session(num_cpus: int | None = None) -> Iterator[None]:
+def ray_session(num_cpus: int | None = None, *, lean: bool = False) -> Iterator[None]:
     """Ray for the length of the block.
 
     With `RAY_ADDRESS` set (every `ray job submit` sets it) the block joins that cluster and leaves it
     running. Otherwise it starts a private one and stops it at the end. A session that is already
-    connected is used as it is.
+    connected is used as it is. `lean`: as little memory as a private session can do with, and workers that keep
+    none from one task to the next.
     """
     if ray.is_initialized():
         yield
         return
+    own = _TRAINING | (_LEAN if lean else {})
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level="warning", runtime_env=_worker_env())
+        ray.init(log_to_driver=False, logging_level="warning", runtime_env=_worker_env(own))
     else:
         ray.init(
             address="local",
             num_cpus=num_cpus or _LOCAL_CPUS,
-            object_store_memory=_OBJECT_STORE_BYTES,
+            object_store_memory=_LEAN_OBJECT_STORE_BYTES if lean else _OBJECT_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
             logging_level="warning",
-            runtime_env=_worker_env(_ONE_MACHINE),
+            runtime_env=_worker_env(own | _ONE_MACHINE),
             _node_ip_address="127.0.0.1",
-            _system_config=_KEEP_WORKERS,
+            _system_config=_FEW_WORKERS if lean else _KEEP_WORKERS,
         )
     try:
         yield
@@ -61,11 +74,10 @@ def is_private() -> bool:
     return _PRIVATE in ray.get_runtime_context().runtime_env.get("env_vars", {})
 
 
-def _worker_env(more: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+def _worker_env(own: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Workers find our packages; a variable of this process goes before our own value for it."""
-    defaults = _TRAINING | dict(more or {})
     return {
-        "env_vars": {"PYTHONPATH": _python_path()} | {name: os.environ.get(name, own) for name, own in defaults.items()}
+        "env_vars": {"PYTHONPATH": _python_path()} | {name: os.environ.get(name, value) for name, value in own.items()}
     }
 
 

@@ -19,8 +19,8 @@ USERS_FILE = "users.parquet"
 class Vocabulary:
     """Rows `0 … len(ids) − 1` are the ids in order; `num_buckets` rows after them take the unknown."""
 
-    def __init__(self, ids: Sequence[str], num_buckets: int = 0) -> None:
-        self._ids = pa.array(ids, pa.string())
+    def __init__(self, ids: Sequence[str] | pa.Array, num_buckets: int = 0) -> None:
+        self._ids = ids.cast(pa.string()) if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
         self.num_buckets = num_buckets
 
     def __len__(self) -> int:
@@ -54,10 +54,17 @@ class Vocabulary:
         row = self._row_of.get(value)
         return len(self) + hash_bucket(value, self.num_buckets) if row is None else row
 
+    def buckets(self, values: pa.Array) -> Rows:
+        """`bucket` of each of an Arrow string array, [len(values)]."""
+        rows = self.lookup(values)
+        unknown = np.flatnonzero(rows < 0)
+        rows[unknown] = [len(self) + hash_bucket(values[at].as_py(), self.num_buckets) for at in unknown]
+        return rows
+
     def lookup(self, values: pa.Array | pa.ChunkedArray) -> Rows:
         """Rows of an Arrow string array, [len(values)]; -1 for an unknown id."""
         found = pc.fill_null(pc.index_in(values, value_set=self._ids), -1)
-        return np.asarray(found, dtype=np.int64)
+        return np.array(found, dtype=np.int64)
 
 
 def hash_bucket(value: str, num_buckets: int) -> int:

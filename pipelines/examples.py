@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 
 from cluster.commands.console import add_places, parser, run
@@ -36,7 +37,7 @@ def _examples(args: argparse.Namespace) -> int:
     from pipelines.learning.data.example_files import write_examples
 
     recipe = load_recipe(args.recipe, args.set)
-    with data_session():
+    with data_session(os.cpu_count(), lean=True):
         summary = write_examples(recipe, Lake(args.lake), args.out)
     print(json.dumps(summary, indent=2))
     return 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from models.retrievers.hybrid import HybridRetriever
-from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.data.held_out import HeldOut
 
 Weights = NDArray[np.float64]
 

@@ -18,10 +18,11 @@ from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.encoding import encoded_sequences, in_order, order_of
 from pipelines.learning.data.example_pool import expand
 from pipelines.learning.data.examples import Block, Order, examples_of
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.data.split import VALIDATION
 from pipelines.learning.data.targets import any_targets
 from pipelines.learning.impressions.ranking import held_out_impressions, prepare_ranking
-from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.scaling import scaled
 from pipelines.recipes import Recipe
 

@@ -20,6 +20,9 @@ def test_unknown_ids_are_left_out_or_bucketed() -> None:
     assert KNOWN.known_rows(["x", "ü", "b", "b"]) == [2, 0, 0]
     assert KNOWN.bucket("x") in (3, 4)
     assert KNOWN.bucket("a") == 1
+    for ids in (pa.array(["ü", "x", "a"]), pa.array(["ü", "x", "a"], pa.large_string())):
+        assert KNOWN.buckets(ids).tolist() == [2, KNOWN.bucket("x"), 1]
+    assert Vocabulary(pa.array(["b", "a"], pa.large_string())).ids == ["b", "a"]
     assert KNOWN.num_rows == 5
 
 

@@ -7,14 +7,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
-_ROWS_A_BUCKET = 1_000_000
-_FEW, _ENOUGH = 2, 8
+_ROWS_A_BUCKET, _MOST_ROWS_A_BUCKET = 125_000, 1_000_000
+"""A task takes some 3 kB a row while it runs. Past `_MANY` buckets they grow: every task that shuffles cuts a part for
+each.
+"""
+_FEW, _ENOUGH, _MANY = 2, 8, 4_096
 _ROWS_TO_DIVIDE = 25_000
 
 
 def buckets_for(num_rows: int) -> int:
     """How many buckets so many rows take: each is a task, and a small log would only pay for processes to start."""
-    return max(num_rows // _ROWS_A_BUCKET, min(_ENOUGH, _FEW + num_rows // _ROWS_TO_DIVIDE))
+    few = min(_ENOUGH, _FEW + num_rows // _ROWS_TO_DIVIDE)
+    return max(few, min(_MANY, num_rows // _ROWS_A_BUCKET), num_rows // _MOST_ROWS_A_BUCKET)
 
 
 def bucketed(

@@ -129,14 +129,20 @@ def count_events(block: pa.Table, split: Split, end_us: int) -> pa.Table:
     return pl.concat([by_item, users], how="diagonal").to_arrow()
 
 
-def _count(all_sequences: Dataset, split: Split, end_us: int) -> tuple[pl.DataFrame, list[str]]:
+def _count(all_sequences: Dataset, split: Split, end_us: int) -> tuple[pl.DataFrame, pa.Array]:
     counted = all_sequences.map_batches(
         count_events, fn_kwargs={"split": split, "end_us": end_us}, batch_format="pyarrow", batch_size=None
     )
-    both = pl.concat([pl.DataFrame(t) for t in ray.get(counted.to_arrow_refs())])
-    counts = both.filter(pl.col("item_id").is_not_null()).group_by("country", "item_id")
-    summed = counts.agg(pl.col("count").sum(), pl.col("score").sum()).sort("country", "item_id")
-    return summed, both["user_id"].drop_nulls().sort().to_list()
+    summed: pl.DataFrame | None = None
+    users: list[pl.Series] = []
+    for ref in counted.to_arrow_refs():  # one by one: blocks share most of their items, and users are of one block each
+        both = pl.DataFrame(ray.get(ref))
+        users.append(both["user_id"].drop_nulls())
+        counts = both.filter(pl.col("item_id").is_not_null()).drop("user_id")
+        parts = [counts] if summed is None else [summed, counts]
+        summed = pl.concat(parts).group_by("country", "item_id").agg(pl.col("count").sum(), pl.col("score").sum())
+    assert summed is not None
+    return summed.sort("country", "item_id"), pl.concat(users).sort().to_arrow()
 
 
 def _catalogue(lake: Lake, counts: pl.DataFrame) -> ItemTable:

@@ -40,7 +40,7 @@ def encode(
         .agg("item_row", "label", "timestamp_us", "country_row", pl.col("attributes").first())
     )
     return {
-        "user_row": np.asarray([users.bucket(user) for user in encoded["user_id"]], np.int64),
+        "user_row": users.buckets(encoded["user_id"].to_arrow()),
         "profile_rows": spec.profiles([parse_attributes(text) for text in encoded["attributes"]]),
         "item_rows": _lists(encoded["item_row"], np.int32),
         "labels": _lists(encoded["label"], np.int8),
@@ -94,7 +94,7 @@ def place(block: pa.Table) -> tuple[int, bytes]:
     return int(columns["user_row"].min()), digest.digest()
 
 
-@ray.remote(num_cpus=0.1)  # type: ignore[untyped-decorator]
+@ray.remote  # type: ignore[untyped-decorator]
 def _place_task(block: pa.Table) -> tuple[int, bytes]:
     return place(block)
 

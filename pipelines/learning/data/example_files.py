@@ -23,8 +23,8 @@ from pipelines.learning.data.corpus import Corpus, load_corpus
 from pipelines.learning.data.example_blocks import write_task
 from pipelines.learning.data.example_progress import SUMMARY, Written, begin, read_written, whole
 from pipelines.learning.data.examples import Expansion
+from pipelines.learning.data.expansions import expansion_of
 from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
-from pipelines.learning.objectives.making import make_objective
 from pipelines.learning.preparing import Prepared, prepare
 from pipelines.recipes import Recipe, to_dict
 
@@ -62,8 +62,13 @@ def write_examples(recipe: Recipe, lake: Lake, out: str) -> dict[str, Any]:
 
 def expansions_of(prepared: Prepared) -> dict[str, Expansion]:
     """How each part is made, as training makes it."""
-    objective = make_objective(prepared.recipe.model, prepared.known())
-    return {name: objective.expansion(part) for name, part in PARTS.items()}
+    recipe, ranking = prepared.recipe, prepared.corpus.ranking
+    from_exposures = ranking is not None and ranking.from_exposures
+    length = recipe.features.history_length
+    return {
+        name: expansion_of(recipe.model, part, prepared.order, length, from_exposures=from_exposures)
+        for name, part in PARTS.items()
+    }
 
 
 def _write_blocks(prepared: Prepared, out: str, before: Written) -> Written:

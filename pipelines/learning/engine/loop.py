@@ -20,6 +20,7 @@ from cluster.commands.console import say
 from cluster.storage import Folder, absolute
 from models.errors import BundleError
 from models.seeds import derive_seed, generator
+from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.engine import checkpoint
 from pipelines.learning.engine.agreement import Agreement, AllStop
 from pipelines.learning.engine.ahead import ahead
@@ -31,7 +32,7 @@ from pipelines.learning.engine.optimizing import LearningRates, optimizer_of
 from pipelines.learning.engine.pipeline import Step, Stepping, steps_of
 from pipelines.learning.engine.sharding import describe_plan, shard
 from pipelines.learning.engine.stopping import DiskFull, Diverged, LossWatch, Stopped, no_room
-from pipelines.learning.objectives.objective import Batching, HeldOut, Objective
+from pipelines.learning.objectives.objective import Batching, Objective
 from pipelines.learning.runs.run_folder import write_live
 from pipelines.recipes import Recipe
 

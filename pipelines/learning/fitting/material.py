@@ -16,9 +16,9 @@ from scipy.sparse import csr_matrix
 from cluster.delta.lake import Lake
 from models.item_table import ItemTable
 from pipelines.learning.data.corpus import Corpus
+from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.fitting.item_texts import ItemTexts, read_texts
-from pipelines.learning.objectives.objective import HeldOut
 
 Block = dict[str, NDArray[Any]]
 

@@ -11,10 +11,10 @@ from ray.train import UserCallback
 
 from models.errors import ShoalError
 from pipelines.learning.data.corpus import Corpus
+from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.fitting.fitting import fit
 from pipelines.learning.fitting.material import make_material
 from pipelines.learning.fitting.reporting import RunReporter
-from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.runs.export import export, save_retrieval
 from pipelines.recipes import Recipe

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.candidates import without
 from models.retrievers.retriever import Retriever
-from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.data.held_out import HeldOut
 
 METRIC = "ndcg@10"
 _USERS_AT_A_TIME = 256

@@ -48,7 +48,7 @@ def encode_impressions(
     context_rows = _context_rows(exposures["contexts"], contexts)
     num_users = len(frame)
     return {
-        "user_row": np.asarray([users.bucket(user) for user in frame["user_id"]], np.int64),
+        "user_row": users.buckets(frame["user_id"].to_arrow()),
         "history_rows": _lists(history["user"], history["row"].to_numpy().astype(np.int32), num_users),
         "history_us": _lists(history["user"], history["history_us"].to_numpy(), num_users),
         "shown_us": _lists(exposures["user"], exposures["shown_us"].to_numpy(), num_users),

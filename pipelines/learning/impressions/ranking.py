@@ -20,6 +20,7 @@ from models.tables import Table
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.counts_as_of import CountsAsOf
 from pipelines.learning.data.examples import examples_of
+from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.data.item_counts import counts_as_of
 from pipelines.learning.data.split import VALIDATION
 from pipelines.learning.impressions.encoding import encode_impressions_block
@@ -27,7 +28,6 @@ from pipelines.learning.impressions.examples import expand_impressions
 from pipelines.learning.impressions.impressions import impressions
 from pipelines.learning.impressions.ranking_facts import RankingFacts
 from pipelines.learning.impressions.tally import ImpressionTally, tally
-from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe
 
 _ALL = 2**62

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipelines.learning.data.example_pool import ExamplePool, expanded, training_users
+from pipelines.learning.data.example_pool import ExamplePool, training_users
 from pipelines.learning.data.examples import Block, Examples, Expansion, examples_of
+from pipelines.learning.data.known import Known
 from pipelines.learning.data.shuffling import Pool, shuffled_batches
 from pipelines.learning.data.split import TRAIN
-from pipelines.learning.objectives.objective import Batching, Known
+from pipelines.learning.objectives.objective import Batching
 
 
 class ExampleStream:
@@ -18,10 +19,6 @@ class ExampleStream:
 
     def __init__(self, known: Known) -> None:
         self._known = known
-
-    def expansion(self, part: int = TRAIN) -> Expansion:
-        """One example an event."""
-        return expanded, {"history_length": self._known.spec.history_length, "order": self._known.order, "part": part}
 
     def stream(self) -> Expansion:
         """Whole sequences: a history is cut when its batch is, and never travels."""

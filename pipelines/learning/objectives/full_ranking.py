@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.data.held_out import HeldOut
 
 METRIC = "ndcg@10"
 _USERS_AT_A_TIME = 512

@@ -14,11 +14,13 @@ from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, ranker_keys, ranker_tables
 from pipelines.learning.data.examples import Block, Examples, Expansion, examples_of
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.impressions.examples import expanded_impressions
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.heads import head_labels, head_losses, main_head, placements
-from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.objective import Inputs, device_of
 from pipelines.learning.objectives.ranker import log_popularity, logits_of
 
 _EXAMPLES_AT_A_TIME = 8_192
@@ -43,13 +45,9 @@ class ImpressionRankerObjective(ExampleStream):
         """A `Ranker` of one candidate an example."""
         return Ranker(ranker_tables(self._known.sizes, self._config, device), self._config, self._num_fields)
 
-    def expansion(self, part: int = TRAIN) -> Expansion:
-        """One example an impression."""
-        return expanded_impressions, {"history_length": self._known.spec.history_length, "part": part}
-
     def stream(self) -> Expansion:
-        """The same: what a ranker sees of a user is small beside what it sees of the impression."""
-        return self.expansion()
+        """One example an impression: what a ranker sees of a user is small beside what it sees of that."""
+        return expanded_impressions, {"history_length": self._known.spec.history_length, "part": TRAIN}
 
     def blank(self) -> Examples:
         """One impression without a label."""

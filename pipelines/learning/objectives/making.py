@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from models.model_config import ModelConfig, NeuralCFConfig, RankerConfig, SequenceConfig, TwoTowerConfig
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.impression_ranker import ImpressionRankerObjective
 from pipelines.learning.objectives.neural_cf import NeuralCFObjective
-from pipelines.learning.objectives.objective import Known, Objective
+from pipelines.learning.objectives.objective import Objective
 from pipelines.learning.objectives.ranker import RankerObjective
 from pipelines.learning.objectives.sequence import SequenceObjective
 from pipelines.learning.objectives.two_tower import TwoTowerObjective

@@ -15,9 +15,11 @@ from models.nets.jagged import to_kjt
 from models.nets.neu_mf import CANDIDATES, KEYS, USER, NeuMF, neu_mf_tables
 from models.ragged import Jagged
 from pipelines.learning.data.examples import Examples
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_of_scores
-from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.objective import Inputs, device_of
 from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 

@@ -12,26 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
-from models.features import FeatureSpec, ItemFeatures
-from models.model_config import TableSizes
-from pipelines.learning.data.examples import Block, Examples, Expansion, Order
-from pipelines.learning.data.split import TRAIN
-from pipelines.learning.impressions.ranking_facts import RankingFacts
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a net is built for: table sizes, item features, training events of each item, and the feature spec.
-
-    `ranking`: what a ranker learns from beside these.
-    """
-
-    sizes: TableSizes
-    features: ItemFeatures
-    counts: NDArray[np.int64]
-    spec: FeatureSpec
-    order: Order = "time"
-    ranking: RankingFacts | None = None
+from pipelines.learning.data.examples import Block, Expansion
+from pipelines.learning.data.held_out import HeldOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +26,6 @@ class Inputs:
     def to(self, device: torch.device) -> Inputs:
         """The batch on a device."""
         return Inputs(self.features.to(device), {name: t.to(device) for name, t in self.tensors.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """Validation examples; `seen[i]`: item rows that example i must not be ranked against.
-
-    `weights[i]`: what example i counts, such that all users count the same; none: all examples do.
-    """
-
-    examples: Examples
-    seen: list[NDArray[np.int32]]
-    weights: NDArray[np.float64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def take(self, index: NDArray[np.int64] | slice) -> HeldOut:
-        """The examples at `index`, in that order."""
-        rows = np.arange(len(self))[index]
-        return HeldOut(self.examples.take(index), [self.seen[row] for row in rows], self.weight_of()[index])
-
-    def weight_of(self) -> NDArray[np.float64]:
-        """The weight of each example."""
-        return np.ones(len(self)) if self.weights is None else self.weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +46,6 @@ class Objective(Protocol):
 
     def build(self, device: str) -> nn.Module:
         """The net; its `tables` are what is sharded."""
-
-    def expansion(self, part: int = TRAIN) -> Expansion:
-        """What turns encoded sequences into the examples of a part, for a file."""
 
     def stream(self) -> Expansion:
         """What turns encoded sequences into the blocks that stream to the workers."""

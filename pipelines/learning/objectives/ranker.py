@@ -14,9 +14,11 @@ from models.model_config import RankerConfig
 from models.nets.jagged import to_kjt
 from models.nets.ranker import HEADS, NOTHING, Ranker, candidate_names, ranker_keys, ranker_tables
 from pipelines.learning.data.examples import Examples
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.heads import head_losses
-from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.objective import Inputs, device_of
 
 _CLICK = HEADS.index("click")
 

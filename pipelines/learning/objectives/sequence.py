@@ -16,12 +16,12 @@ from models.nets.sampled_losses import gbce, shared_softmax
 from models.nets.sequence import KEYS, NEGATIVE, WINDOW, Packing, Sequence, item_table
 from models.packing import pack
 from models.ragged import Jagged
-from pipelines.learning.data.example_pool import expanded
 from pipelines.learning.data.examples import Block, Expansion
-from pipelines.learning.data.split import TRAIN
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.data.windows import Windows, training_sequences, window_batches
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
-from pipelines.learning.objectives.objective import Batching, HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.objective import Batching, Inputs, device_of
 
 _USERS_AT_A_TIME = 512
 
@@ -45,12 +45,6 @@ class SequenceObjective:
         """A `Sequence`."""
         tables = item_table(self._num_items, self._config.embedding_dim, device)
         return Sequence(tables, self._config, self._length)
-
-    def expansion(self, part: int = TRAIN) -> Expansion:
-        """Whole training sequences; held out is one an event."""
-        if part == TRAIN:
-            return self.stream()
-        return expanded, {"history_length": self._length, "order": self._known.order, "part": part}
 
     def stream(self) -> Expansion:
         """Whole training sequences, whose windows are cut by the worker, anew each epoch."""

@@ -15,9 +15,11 @@ from models.nets.sampled_softmax import expected_counts, sampled_softmax
 from models.nets.two_tower import TwoTower
 from models.nets.two_tower_inputs import TOWER_KEYS, tower_items, tower_tables, tower_users
 from pipelines.learning.data.examples import Examples
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.example_stream import ExampleStream
 from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
-from pipelines.learning.objectives.objective import HeldOut, Inputs, Known, device_of
+from pipelines.learning.objectives.objective import Inputs, device_of
 from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.features import UserBatch
-from pipelines.learning.objectives.objective import Known
+from pipelines.learning.data.known import Known
 
 
 def unknown_to_some(users: UserBatch, share: float, known: Known, rng: np.random.Generator) -> UserBatch:

@@ -26,8 +26,8 @@ from models.retrievers.two_tower import TWO_TOWER, TwoTowerEncoder
 from models.retrievers.vectors import UserEncoder
 from models.vocabulary import USERS_FILE
 from pipelines.learning.data.corpus import Corpus
+from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.engine.checkpoint import Reader
-from pipelines.learning.objectives.objective import HeldOut
 from pipelines.learning.runs.indexing import save_index
 from pipelines.recipes import Recipe
 

@@ -11,7 +11,7 @@ from models.index.arrays import Vectors
 from models.index.config import IndexConfig
 from models.index.vector_index import VectorIndex
 from models.retrievers.loading import INDEX_FILE
-from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.data.held_out import HeldOut
 
 _MAX_USERS = 1_024
 

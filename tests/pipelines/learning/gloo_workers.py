@@ -21,10 +21,10 @@ from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
 from models.profiles import MAX_ATTRIBUTES
 from pipelines.learning.data.examples import Examples, examples_of
+from pipelines.learning.data.known import Known
 from pipelines.learning.engine.checkpoint import Progress, Reader, save_progress, save_shards
 from pipelines.learning.engine.optimizing import optimizer_of
 from pipelines.learning.engine.sharding import describe_plan, distribute, shard
-from pipelines.learning.objectives.objective import Known
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
 from pipelines.recipes import OptimizerConfig, TrainingConfig
 

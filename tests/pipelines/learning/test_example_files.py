@@ -14,8 +14,7 @@ import pytest
 from cluster.delta.lake import Lake
 from cluster.storage import Folder
 from models.errors import ConfigError, InputError
-from models.features import FeatureSpec, item_features
-from models.model_config import TableSizes
+from models.features import FeatureSpec
 from models.tables import Table
 from pipelines.examples import main
 from pipelines.learning.data.corpus import load_corpus
@@ -23,10 +22,9 @@ from pipelines.learning.data.example_blocks import write_block
 from pipelines.learning.data.example_files import PARTS, write_examples
 from pipelines.learning.data.example_progress import read_written
 from pipelines.learning.data.examples import Expansion
+from pipelines.learning.data.expansions import expansion_of
 from pipelines.learning.data.split import TEST, TRAIN, VALIDATION
 from pipelines.learning.impressions.examples import expand_impressions
-from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import Known
 from pipelines.learning.preparing import prepare
 from pipelines.recipes import load_recipe
 from tests.pipelines.learning.blocks import lists
@@ -45,13 +43,8 @@ BLOCK = {
 
 
 def expansions(name: str, length: int) -> dict[str, Expansion]:
-    """Of a recipe's net for ten items, by part."""
-    counts, spec = np.ones(10, np.int64), FeatureSpec(history_length=length)
-    features = item_features(spec, [[] for _ in counts], counts, -counts)
-    objective = make_objective(
-        load_recipe(name, ["model.embedding_dim=8"]).model, Known(TableSizes.of(spec, 4, 10), features, counts, spec)
-    )
-    return {part: objective.expansion(label) for part, label in PARTS.items()}
+    """Of a recipe, by part."""
+    return {part: expansion_of(load_recipe(name).model, label, "time", length) for part, label in PARTS.items()}
 
 
 def test_a_worked_example(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from models.model_config import HybridConfig, ItemKnnConfig
 from models.retrievers.hybrid import HybridRetriever
 from models.tables import Table
 from pipelines.learning.data.examples import Examples
+from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.fusing import default_sources, source_recipe, source_recipes
 from pipelines.learning.fusion_weights import Cases, best_weights, learn_weights, likeliest, validation_cases
-from pipelines.learning.objectives.objective import HeldOut
 from pipelines.recipes import Recipe, load_recipe
 from tests.models.retrievers.test_hybrid import COUNTS, source, users
 

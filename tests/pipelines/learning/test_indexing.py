@@ -13,7 +13,7 @@ from models.index.arrays import Vectors
 from models.index.vector_index import VectorIndex
 from models.retrievers.loading import INDEX_FILE
 from pipelines.learning.data.examples import Examples
-from pipelines.learning.objectives.objective import HeldOut
+from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.runs.indexing import save_index
 from tests.models.retrievers.user_batches import users
 

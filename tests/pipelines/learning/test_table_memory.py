@@ -10,9 +10,9 @@ import pytest
 from models.errors import ConfigError
 from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes
+from pipelines.learning.data.known import Known
 from pipelines.learning.engine.table_memory import Memory, check_tables
 from pipelines.learning.objectives.making import make_objective
-from pipelines.learning.objectives.objective import Known
 from pipelines.recipes import load_recipe
 
 ITEMS, USERS = 20, 1_000

@@ -15,8 +15,9 @@ from models.retrievers.exhaustive import ExhaustiveRetriever
 from models.retrievers.neural_cf import NEURAL_CF, NeuralCFScorer
 from models.seeds import generator
 from pipelines.learning.data.examples import Examples
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.neural_cf import NeuralCFObjective
-from pipelines.learning.objectives.objective import HeldOut, Known
 
 SIZE = 12
 SPEC = FeatureSpec(history_length=0)

@@ -16,8 +16,9 @@ from models.features import FeatureSpec, item_features
 from models.model_config import HeadWeights, RankerConfig, TableSizes
 from models.seeds import generator
 from pipelines.learning.data.examples import Examples, examples_of
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.impression_ranker import ImpressionRankerObjective
-from pipelines.learning.objectives.objective import HeldOut, Known
 from pipelines.learning.objectives.ranker import logits_of
 
 pytestmark = pytest.mark.slow

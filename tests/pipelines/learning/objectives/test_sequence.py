@@ -16,7 +16,9 @@ from models.nets.files import save_net
 from models.retrievers.sequence import SEQUENCE, SequenceEncoder
 from models.seeds import generator
 from pipelines.learning.data.examples import examples_of
-from pipelines.learning.objectives.objective import Batching, HeldOut, Known
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
+from pipelines.learning.objectives.objective import Batching
 from pipelines.learning.objectives.sequence import SequenceObjective, _packing
 
 pytestmark = pytest.mark.slow

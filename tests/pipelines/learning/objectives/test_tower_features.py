@@ -16,7 +16,7 @@ from models.nets.two_tower import TwoTower
 from models.retrievers.two_tower import TwoTowerEncoder
 from models.seeds import generator
 from pipelines.learning.data.examples import Examples
-from pipelines.learning.objectives.objective import Known
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
 
 pytestmark = pytest.mark.slow

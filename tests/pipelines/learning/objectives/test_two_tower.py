@@ -9,7 +9,8 @@ from models.features import FeatureSpec, item_features
 from models.model_config import TableSizes, TwoTowerConfig
 from models.seeds import generator
 from pipelines.learning.data.examples import examples_of
-from pipelines.learning.objectives.objective import HeldOut, Known
+from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.two_tower import TwoTowerObjective
 
 NUM_ITEMS = 12

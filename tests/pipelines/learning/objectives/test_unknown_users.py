@@ -7,7 +7,7 @@ import numpy as np
 from models.features import FeatureSpec, UserBatch, item_features, no_profiles
 from models.model_config import TableSizes
 from models.seeds import generator
-from pipelines.learning.objectives.objective import Known
+from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 SPEC = FeatureSpec(user_buckets=4)
