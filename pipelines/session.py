@@ -11,8 +11,9 @@ import ray.data
 from cluster.ray_session import is_private, ray_session
 
 _SHUFFLED_AT_ONCE = 128 << 20
-"""Bytes that a task of a shuffle takes on one machine. Ray Data's gigabyte spares a cluster small objects; here it costs
-three times as much memory and leaves cores idle."""
+"""Bytes that a task of a shuffle takes on one machine: Ray Data's gigabyte, which spares a cluster small objects, costs
+three times as much memory here and leaves cores idle.
+"""
 
 
 @contextmanager
