@@ -28,12 +28,13 @@ def two_tower() -> Space:
 
 
 def ranker() -> Space:
-    """Width, number of negatives and learning rates of the ranker."""
+    """Width, regularisation and learning rates of the ranker, whichever optimizer its tables have."""
     return {
         "model.embedding_dim": ray_tune.choice([16, 32, 64]),
-        "model.num_negatives": ray_tune.choice([4, 8, 16]),
-        "optimizer.table_learning_rate": ray_tune.loguniform(0.01, 0.1),
+        "model.dropout": ray_tune.uniform(0.0, 0.4),
+        "optimizer.table_learning_rate": ray_tune.loguniform(1e-3, 0.1),
         "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 5e-3),
+        "optimizer.table_l2": ray_tune.choice([0.0, 0.003, 0.006, 0.012]),
     }
 
 
@@ -70,11 +71,11 @@ def als() -> Space:
 
 
 def item_knn() -> Space:
-    """Similarity, neighbours, and how fast a history is forgotten."""
+    """Similarity, neighbours, and how little a few shared users prove."""
     return {
         "model.similarity": ray_tune.choice(["cosine", "tfidf", "bm25"]),
         "model.num_neighbours": ray_tune.choice([50, 100, 200, 400]),
-        "model.recency_half_life": ray_tune.choice([0.0, 5.0, 20.0, 80.0]),
+        "model.shrinkage": ray_tune.choice([0.0, 5.0, 10.0, 20.0, 50.0]),
     }
 
 
