@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.candidates import Candidates
 from models.errors import InputError
 from models.vocabulary import Rows
-
-_NONE: Rows = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +19,17 @@ class TitledRow:
 
 
 def fill_page(
-    rows: Sequence[TitledRow], length: int, *, min_length: int = 1, max_rows: int | None = None, shown: Rows = _NONE
+    rows: Sequence[TitledRow], length: int, *, min_length: int = 1, max_rows: int | None = None
 ) -> list[TitledRow]:
     """Rows of at most `length` items, from the top of the page, each of the best that no row above shows.
 
-    A row that would be shorter than `min_length` is dropped, and the items it had go to those below. `shown`: items
-    that already stand elsewhere on the page. At most `max_rows` rows.
+    A row that would be shorter than `min_length` is dropped, and the items it had go to those below. At most
+    `max_rows` rows.
     """
     if not 1 <= min_length <= length:
         raise InputError(f"rows have 1 to {length} items; got a least length of {min_length}.")
     page: list[TitledRow] = []
-    used = set(shown.tolist())
+    used: set[int] = set()
     for row in rows:
         if len(page) == max_rows:
             break

@@ -44,15 +44,16 @@ class Pool:
         return len(self.item_rows)
 
     @classmethod
-    def of(cls, candidates: Candidates, others: Rows = _NO_ROWS, source: str = MODEL) -> Pool:
-        """One list of candidates, and rows of items that may be pinned or promoted beside them."""
-        if not len(others):
-            return cls(candidates.item_rows, candidates.scores, len(candidates), (source,))
-        return cls.merged({source: candidates}, others)
+    def of(cls, candidates: Candidates, source: str = MODEL) -> Pool:
+        """One list of candidates."""
+        return cls(candidates.item_rows, candidates.scores, len(candidates), (source,))
 
     @classmethod
     def merged(cls, lists: Mapping[str, Candidates], others: Rows = _NO_ROWS) -> Pool:
-        """The lists of several sources, in order; `InputError` when there is none."""
+        """The lists of sources, in order, and items that may be pinned or promoted beside them.
+
+        `InputError` when there is no list.
+        """
         if not lists:
             raise InputError("a pool has no source. Give it the candidates of one at least.")
         lengths = [len(one) for one in lists.values()]

@@ -32,11 +32,10 @@ def test_a_page() -> None:
         "New for you": [4, 5, 6],
     }
     assert listed(fill_page(rows, 2, max_rows=2)) == {"Because you watched Annie": [1, 2], "Trending in Norway": [3, 4]}
-    assert listed(fill_page(rows, 2, shown=np.asarray([1, 2]), max_rows=1)) == {"Because you watched Annie": [3]}
 
 
 def test_scores_stay_with_their_items_and_a_repeat_in_a_list_counts_once() -> None:
-    (row,) = fill_page([titled("t", [4, 4, 7, 4])], 3, shown=np.asarray([1]))
+    (row,) = fill_page([titled("t", [4, 4, 7, 4])], 3)
     assert row.candidates.item_rows.tolist() == [4, 7]
     assert row.candidates.scores.tolist() == [-4, -7]
 
