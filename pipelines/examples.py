@@ -37,7 +37,7 @@ def _examples(args: argparse.Namespace) -> int:
     from pipelines.learning.data.example_files import write_examples
 
     recipe = load_recipe(args.recipe, args.set)
-    with data_session(os.cpu_count(), lean=True):
+    with data_session(max(2, os.cpu_count() or 2), lean=True):
         summary = write_examples(recipe, Lake(args.lake), args.out)
     print(json.dumps(summary, indent=2))
     return 0

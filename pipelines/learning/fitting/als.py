@@ -9,13 +9,16 @@ implicit takes one ridge a call, so rows of about as many events are solved toge
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
 from scipy.sparse import csr_matrix
 
 from models.features import UserBatch
@@ -32,8 +35,10 @@ from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
 from pipelines.learning.runs.indexing import save_index
 from pipelines.recipes import Recipe, TrainingConfig
 
-_GROUP_RATIO = 1.25
-"""Rows whose ridges differ by less than this are solved by one call, with their mean."""
+_NUM_GROUPS = (3, 4)
+"""Of users and of items. Each costs a product of all factors of the other side; those of users matter less, since their
+numbers of events differ less.
+"""
 _MAX_FACTORS = 256
 
 
@@ -59,7 +64,8 @@ class Factorisation:
         self._user_order = _by_events(interactions)
         self._item_order = _by_events(interactions.T.tocsr())
         ordered = (interactions[self._user_order][:, self._item_order] * np.float32(1 + config.alpha)).tocsr()
-        self._sides = (list(self._groups(ordered)), list(self._groups(ordered.T.tocsr())))
+        sides = zip((ordered, ordered.T.tocsr()), _NUM_GROUPS, strict=True)
+        self._sides = [list(self._groups(matrix, num_groups)) for matrix, num_groups in sides]
         rng = np.random.default_rng(derive_seed(seed, "als"))
         self._factors = [
             rng.normal(0, 0.1 / np.sqrt(config.factors), (rows, config.factors)).astype(np.float32)
@@ -94,15 +100,13 @@ class Factorisation:
             return HistoryRetriever(fold_in, index)
         return HistoryRetriever(_Solved(self.user_factors()), VectorIndex.exact(self.item_factors()))
 
-    def _groups(self, matrix: csr_matrix) -> Iterator[tuple[slice, csr_matrix, float]]:
-        """Slices of rows, their part of the matrix, and their ridge."""
+    def _groups(self, matrix: csr_matrix, num_groups: int) -> Iterator[tuple[slice, csr_matrix, float]]:
+        """Slices of rows of like ridges, their part of the matrix, and their mean ridge."""
         ridges = self._settings.ridge(np.diff(matrix.indptr), matrix.shape[1])
-        start = 0
-        while start < len(ridges):
-            stop = int(np.searchsorted(ridges, ridges[start] * _GROUP_RATIO, side="right"))
-            rows = slice(start, stop)
-            yield rows, matrix[rows], float(ridges[rows].mean())
-            start = stop
+        for start, stop in pairwise([0, *_cuts(np.log(ridges), num_groups), len(ridges)]):
+            if stop > start:
+                rows = slice(start, stop)
+                yield rows, matrix[rows], float(ridges[rows].mean())
 
 
 def fit_als(recipe: Recipe, material: Material, out: Path, reporter: Reporter) -> None:
@@ -166,6 +170,14 @@ def scaled(config: AlsConfig, interactions: csr_matrix) -> AlsConfig:
         alpha=config.alpha or 0.7 / density**0.5,
         regularization=config.regularization or 0.2 / num_events**0.25,
     )
+
+
+def _cuts(values: NDArray[np.float64], num_groups: int) -> list[int]:
+    """Where ascending values are cut into groups that lie close together: k-means, begun at their quantiles."""
+    first = np.quantile(values, (np.arange(num_groups) + 0.5) / num_groups)
+    with warnings.catch_warnings(action="ignore"):  # of an empty group: then there are fewer
+        centres, _ = kmeans2(values, first, minit="matrix", missing="warn")
+    return [int(cut) for cut in np.searchsorted(values, (centres[1:] + centres[:-1]) / 2)]
 
 
 def _by_events(matrix: csr_matrix) -> NDArray[np.int64]:
