@@ -25,6 +25,8 @@ from pipelines.learning.impressions.ranking_facts import RankingFacts
 from pipelines.recipes import Recipe
 
 _US_PER_DAY = 86_400_000_000
+_ROWS_HELD = 500_000
+"""Counts of several blocks that are summed together, beside as many as there are items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +135,22 @@ def _count(all_sequences: Dataset, split: Split, end_us: int) -> tuple[pl.DataFr
     counted = all_sequences.map_batches(
         count_events, fn_kwargs={"split": split, "end_us": end_us}, batch_format="pyarrow", batch_size=None
     )
-    summed: pl.DataFrame | None = None
+    held: list[pl.DataFrame] = []
     users: list[pl.Series] = []
-    for ref in counted.to_arrow_refs():  # one by one: blocks share most of their items, and users are of one block each
+    room = _ROWS_HELD
+    for ref in counted.to_arrow_refs():  # blocks share most of their items; each user is in one
         both = pl.DataFrame(ray.get(ref))
         users.append(both["user_id"].drop_nulls())
-        counts = both.filter(pl.col("item_id").is_not_null()).drop("user_id")
-        parts = [counts] if summed is None else [summed, counts]
-        summed = pl.concat(parts).group_by("country", "item_id").agg(pl.col("count").sum(), pl.col("score").sum())
-    assert summed is not None
-    return summed.sort("country", "item_id"), pl.concat(users).sort().to_arrow()
+        held.append(both.filter(pl.col("item_id").is_not_null()).drop("user_id"))
+        if sum(map(len, held)) > room:
+            held = [_summed(held)]
+            room = 2 * len(held[0]) + _ROWS_HELD
+    return _summed(held).sort("country", "item_id"), pl.concat(users).sort().to_arrow()
+
+
+def _summed(counts: list[pl.DataFrame]) -> pl.DataFrame:
+    """One row a country and item."""
+    return pl.concat(counts).group_by("country", "item_id").agg(pl.col("count").sum(), pl.col("score").sum())
 
 
 def _catalogue(lake: Lake, counts: pl.DataFrame) -> ItemTable:
