@@ -78,16 +78,20 @@ class AlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ItemKnnConfig:
-    """Item-to-item similarity over the users they share. `num_neighbours` are kept for each item.
+    """What having an item says for another. `num_neighbours` are kept for each item; 0: 300 of `ease`, else 100.
 
-    `shrinkage`: so many events must two items share before their likeness counts for much (not in bm25).
+    `similarity`: `ease` solves for all pairs together, with the ridge `regularization` (0: by the number of events);
+    the others look at the users that two items share. `auto`: `ease` where the items with events are few enough for
+    it (`pipelines/learning/fitting/ease.py`), `tfidf` where they are not. `shrinkage`: so many events must two items
+    share before their likeness counts for much (not in ease and bm25).
 
     `recency_half_life` is that of `AlsConfig`.
     """
 
     kind: ClassVar[str] = "item_knn"
-    similarity: Literal["cosine", "tfidf", "bm25"] = "tfidf"
-    num_neighbours: int = 100
+    similarity: Literal["auto", "ease", "cosine", "tfidf", "bm25"] = "auto"
+    num_neighbours: int = 0
+    regularization: float = 0.0
     shrinkage: float = 10.0
     recency_half_life: float = 0.0
 

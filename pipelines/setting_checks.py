@@ -28,7 +28,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "model.factors": (0, 4_096),
     "model.regularization": (0, 1e6),
     "model.alpha": (0, 1e6),
-    "model.num_neighbours": (1, 100_000),
+    "model.num_neighbours": (0, 100_000),
     "model.max_terms": (1, 10_000_000),
     "model.shrinkage": (0, 1e6),
     "model.label_weight": (0, 1_000),

@@ -71,10 +71,11 @@ def als() -> Space:
 
 
 def item_knn() -> Space:
-    """Similarity, neighbours, and how little a few shared users prove."""
+    """Similarity, neighbours, the ridge of ease, and how little a few shared users prove to the others."""
     return {
-        "model.similarity": ray_tune.choice(["cosine", "tfidf", "bm25"]),
+        "model.similarity": ray_tune.choice(["ease", "cosine", "tfidf", "bm25"]),
         "model.num_neighbours": ray_tune.choice([50, 100, 200, 400]),
+        "model.regularization": ray_tune.loguniform(10.0, 3_000.0),
         "model.shrinkage": ray_tune.choice([0.0, 5.0, 10.0, 20.0, 50.0]),
     }
 

@@ -1,7 +1,8 @@
-"""Item-based neighbourhoods: an item scores the sum of its similarities to the items of the history.
+"""Item-based neighbourhoods: an item scores the sum of what the items of the history say for it.
 
 Deshpande, Karypis, "Item-Based Top-N Recommendation Algorithms" (2004), section 4. Similarities are a sparse matrix;
-a search is a product of sparse matrices, so its cost grows with histories × neighbours and never with the catalogue.
+they may be negative. A search is a product of sparse matrices, so its cost grows with histories × neighbours and never
+with the catalogue.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Fitting `item_knn`: the most similar items of each item, by implicit's all-pairs search."""
+"""Fitting `item_knn`: what each item says most for or against, by EASE or by implicit's all-pairs search."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from scipy.sparse import csr_matrix, diags
 
 from models.model_config import ItemKnnConfig
 from models.retrievers.item_knn import ItemKnnRetriever
+from pipelines.learning.fitting.ease import MOST_ITEMS, ease, ridge_of
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
 from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
 
+_NEIGHBOURS, _NEIGHBOURS_OF_EASE = 100, 300
 _BM25 = {"K1": 1.2, "B": 0.75}
 """Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), section 3.4."""
 
@@ -22,6 +25,7 @@ _BM25 = {"K1": 1.2, "B": 0.75}
 def fit_item_knn(config: ItemKnnConfig, material: Material, out: Path, reporter: Reporter) -> None:
     """Write the retriever's files into `out`."""
     started = time.monotonic()
+    config = scaled(config, material.interactions)
     similarities = similar_items(config, material.interactions, material.num_threads)
     retriever = ItemKnnRetriever(similarities, config.recency_half_life)
     retriever.save(out)
@@ -29,8 +33,23 @@ def fit_item_knn(config: ItemKnnConfig, material: Material, out: Path, reporter:
     reporter.record(1, material.interactions.nnz, time.monotonic() - started, **scores)
 
 
+def scaled(config: ItemKnnConfig, interactions: csr_matrix) -> ItemKnnConfig:
+    """The settings with each open one replaced by what the data asks for."""
+    similarity = config.similarity
+    if similarity == "auto":
+        similarity = "ease" if np.count_nonzero(interactions.getnnz(axis=0)) <= MOST_ITEMS else "tfidf"
+    num_neighbours = config.num_neighbours or (_NEIGHBOURS_OF_EASE if similarity == "ease" else _NEIGHBOURS)
+    regularization = config.regularization or ridge_of(interactions.nnz)
+    return replace(config, similarity=similarity, num_neighbours=num_neighbours, regularization=regularization)
+
+
 def similar_items(config: ItemKnnConfig, interactions: csr_matrix, num_threads: int) -> csr_matrix:
-    """[num_items, num_items]: at most `num_neighbours` positive similarities a row, the item itself left out."""
+    """[num_items, num_items]: at most `num_neighbours` of each item, itself left out; positive but for `ease`.
+
+    `config` has no open setting any more (`scaled`).
+    """
+    if config.similarity == "ease":
+        return ease(interactions, config.regularization, config.num_neighbours)
     model = ItemItemRecommender(K=config.num_neighbours + 1, num_threads=num_threads)
     model.fit(_weighted(config, interactions.T).T.tocsr().astype(np.float64), show_progress=False)
     found = model.similarity.tocoo()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, identity
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.errors import ConfigError
@@ -25,6 +25,7 @@ from models.user_state import HistoryEvent, UserState
 from pipelines.learning.data.split import CONTEXT, TEST, TRAIN, VALIDATION
 from pipelines.learning.fitting.als import scaled
 from pipelines.learning.fitting.fitting import fit
+from pipelines.learning.fitting.item_knn import scaled as scaled_knn
 from pipelines.learning.fitting.item_knn import similar_items
 from pipelines.learning.fitting.item_texts import ItemTexts
 from pipelines.learning.fitting.material import Material, interaction_matrix, pairs_of
@@ -209,8 +210,17 @@ def test_one_shared_user_proves_little() -> None:
     had[0, :2] = 1
     had[1:22, 2] = had[2:23, 3] = 1
     for shrinkage, expected in ((0.0, (1.0, 20 / 21)), (10.0, (1 / 11, 20 / 31))):
-        found = similar_items(ItemKnnConfig("cosine", 3, shrinkage), csr_matrix(had), 1)
+        found = similar_items(ItemKnnConfig("cosine", 3, shrinkage=shrinkage), csr_matrix(had), 1)
         np.testing.assert_allclose((found[0, 1], found[2, 3]), expected, rtol=1e-5)
+
+
+def test_the_items_decide_what_is_near() -> None:
+    few = scaled_knn(ItemKnnConfig(), random_pairs(100, 50, 400))
+    assert (few.similarity, few.num_neighbours, few.regularization) == ("ease", 300, 6.0)
+    many = scaled_knn(ItemKnnConfig(), identity(13_000, format="csr"))
+    assert (many.similarity, many.num_neighbours) == ("tfidf", 100)
+    given = ItemKnnConfig("bm25", 7, 0.5)
+    assert scaled_knn(given, random_pairs(100, 50, 400)) == given
 
 
 def test_what_is_recent_needs_an_order() -> None:
