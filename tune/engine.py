@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ray import tune as ray_tune
 from ray.tune.logger import JsonLoggerCallback
+from ray.tune.result import DONE, RESULT_DUPLICATE
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from cluster.commands.console import say
@@ -22,10 +23,11 @@ from tune.plan import Plan
 from tune.proposals import PROPOSERS
 from tune.spaces import Space
 
-Objective = Callable[[dict[str, Any], str], None]
-"""Takes the settings and the run id of a trial; tells each epoch by `ray.tune.report({metric: …, "epoch": …})`.
+Objective = Callable[[dict[str, Any], str], Generator[dict[str, Any]]]
+"""Takes the settings and the run id of a trial; yields `{metric: …, "epoch": …}` after each epoch.
 
-The run id is the same whenever the trial is started again, so that it can go on from its own checkpoint.
+It is closed where the trial is stopped early, and has then to give back what it holds. The run id is the same whenever
+the trial is started again, so that it can go on from its own checkpoint.
 """
 
 
@@ -39,7 +41,7 @@ def run_trials(objective: Objective, space: Space, plan: Plan, folder: Folder, c
     if searcher.num_left == 0:
         return
     tuner = ray_tune.Tuner(
-        ray_tune.with_resources(ray_tune.with_parameters(_run, objective=objective), {"CPU": cpus}),
+        ray_tune.with_resources(ray_tune.with_parameters(_Trial, objective=objective), {"CPU": cpus}),
         tune_config=ray_tune.TuneConfig(
             num_samples=searcher.num_left,
             scheduler=scheduler_of(plan, journal.trials),
@@ -50,6 +52,7 @@ def run_trials(objective: Objective, space: Space, plan: Plan, folder: Folder, c
             name=f"tune-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}",
             storage_path=folder.uri,
             callbacks=[JournalCallback(journal, plan), JsonLoggerCallback()],
+            checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),  # a run has its own
             verbose=0,
         ),
     )
@@ -57,8 +60,25 @@ def run_trials(objective: Objective, space: Space, plan: Plan, folder: Folder, c
         tuner.fit()
 
 
-def _run(config: dict[str, Any], objective: Objective) -> None:
-    objective(config["settings"], config["run"])
+class _Trial(ray_tune.Trainable):
+    """Steps through an objective. A function that reports would be killed wherever it is when its trial is stopped."""
+
+    def setup(self, config: dict[str, Any], objective: Objective) -> None:
+        """Nothing runs before the first step."""
+        self._told: dict[str, Any] = {}
+        self._epochs = objective(config["settings"], config["run"])
+
+    def step(self) -> dict[str, Any]:
+        """The next epoch; after the last one that it was the last, which no scheduler takes for an epoch."""
+        try:
+            self._told = next(self._epochs)
+        except StopIteration:
+            return {**self._told, DONE: True, RESULT_DUPLICATE: True}
+        return dict(self._told)
+
+    def cleanup(self) -> None:
+        """Called when the trial has ended or is stopped."""
+        self._epochs.close()
 
 
 class JournalSearcher(Searcher):

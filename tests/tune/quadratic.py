@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def plan(name: str, **changes: Any) -> Plan:
 
 
 class Quadratic:
-    """Tells three epochs, the second the best; every start adds a line to `starts`, every end one to `ends`.
+    """Tells three epochs, the second the best; every start adds a line to `starts`, every end one to `ends`,
+    and every way out one to `left`.
 
     Before its second epoch a trial of `hold` (a run id) waits for the file `released`, and every trial waits until
     `meet` of them have started. A trial of `fail` fails then.
@@ -34,16 +36,19 @@ class Quadratic:
     def __init__(self, folder: Path, hold: str = "", meet: int = 1, fail: str = "") -> None:
         self.folder, self.hold, self.meet, self.fail = folder, hold, meet, fail
 
-    def __call__(self, settings: dict[str, Any], run: str) -> None:
+    def __call__(self, settings: dict[str, Any], run: str) -> Generator[dict[str, Any]]:
         """Run one trial."""
         self._note("starts", run)
-        for epoch, loss in ((1, 0.2), (2, 0.0), (3, 0.1)):
-            if epoch == 2:
-                self._wait(run)
-                if run == self.fail:
-                    raise ShoalError("a trial that fails")
-            ray_tune.report({"score": -loss - abs(settings["x"] - 0.3), "epoch": epoch})
-        self._note("ends", run)
+        try:
+            for epoch, loss in ((1, 0.2), (2, 0.0), (3, 0.1)):
+                if epoch == 2:
+                    self._wait(run)
+                    if run == self.fail:
+                        raise ShoalError("a trial that fails")
+                yield {"score": -loss - abs(settings["x"] - 0.3), "epoch": epoch}
+            self._note("ends", run)
+        finally:
+            self._note("left", run)
 
     def _wait(self, run: str) -> None:
         deadline = time.monotonic() + 60

@@ -59,6 +59,19 @@ def test_so_many_at_a_time_and_no_more_and_one_fails(ray_session: None, tmp_path
 
 
 @pytest.mark.slow
+def test_a_trial_that_is_stopped_early_is_left_in_order(ray_session: None, tmp_path: Path) -> None:
+    sweep = plan("sweep", scheduler="asha", samples=4)
+    run_trials(Quadratic(tmp_path), SPACE, sweep, Folder(str(tmp_path)), 1, 0.1)
+    trials = journal(tmp_path).trials
+    assert [trial.status for trial in trials] == ["finished"] * 4
+    stopped = [trial.run for trial in trials if len(trial.scores) < 3]
+    assert stopped
+    left = [run for run, _ in noted(tmp_path, "left")]
+    assert left == [trial.run for trial in trials]
+    assert [run for run, _ in noted(tmp_path, "ends")] == [run for run in left if run not in stopped]
+
+
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(ray_session: None, tmp_path: Path) -> None:
     whole = [PROPOSERS["random"](SPACE, 7, number, ()) for number in range(4)]
     environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
