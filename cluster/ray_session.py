@@ -12,7 +12,7 @@ import ray
 CODE_ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_CPUS = 4
 """Logical CPUs of a local session: two training workers, data tasks and Serve replicas share the real ones."""
-_OBJECT_STORE_BYTES, _LEAN_OBJECT_STORE_BYTES = 512 << 20, 384 << 20
+_OBJECT_STORE_BYTES, _LEAN_OBJECT_STORE_BYTES = 512 << 20, 320 << 20
 _KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 20_000}
 """A worker process costs seconds to start, and each step of a pipeline wants some: a private session keeps them from
 one step to the next, and no longer, because one that has loaded a net holds half a gigabyte."""

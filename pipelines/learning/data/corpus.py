@@ -25,7 +25,7 @@ from pipelines.learning.impressions.ranking_facts import RankingFacts
 from pipelines.recipes import Recipe
 
 _US_PER_DAY = 86_400_000_000
-_ROWS_HELD = 500_000
+_ROWS_HELD = 200_000
 """Counts of several blocks that are summed together, beside as many as there are items."""
 
 
