@@ -62,3 +62,13 @@ def test_a_saved_retriever_is_the_same_and_fits_its_catalogue_alone(tmp_path: Pa
         np.testing.assert_array_equal(found, expected)
     with pytest.raises(BundleError, match="holds 4 items; the bundle has 5"):
         ItemKnnRetriever.load(tmp_path, 5)
+
+
+def test_what_more_speaks_against_than_for_is_no_candidate() -> None:
+    # Having item 0 speaks for 1 and 2, having item 1 against 2, more than 0 does for it.
+    weights = csr_matrix(np.asarray([[0, 0.3, 0.4, 0], [0, 0, -0.5, 0.2], [0] * 4, [0] * 4], np.float32))
+    signed = ItemKnnRetriever(weights, 0.0)
+    rows, scores = signed.search(users([0], [0, 1]), 3)
+    assert rows.tolist() == [[2, 1, -1], [1, 3, -1]]
+    np.testing.assert_allclose(scores, [[0.4, 0.3, 0.0], [0.3, 0.2, 0.0]], rtol=1e-6)
+    np.testing.assert_allclose(signed.scores(users([0, 1]), np.asarray([0]), np.asarray([2])), [-0.1], rtol=1e-5)
