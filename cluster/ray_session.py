@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_CPUS = 4
@@ -32,8 +34,14 @@ _LEAN = {
 worker the most that it ever needed. Not for training, whose steps take and give back the same memory all the time.
 """
 _PRIVATE = "PRIVATE_RAY_SESSION"
-_ONE_MACHINE = {_PRIVATE: "1", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
-"""Nobody takes a node away here, and a process that waits for it costs every run its start."""
+_ONE_MACHINE = {
+    _PRIVATE: "1",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+}
+"""Nobody takes a node away here, and a process that waits for it costs every run its start. Training workers meet on
+loopback.
+"""
 
 
 @contextmanager
@@ -52,21 +60,32 @@ def ray_session(num_cpus: int | None = None, *, lean: bool = False) -> Iterator[
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False, logging_level="warning", runtime_env=_worker_env(own))
     else:
-        ray.init(
-            address="local",
-            num_cpus=num_cpus or _LOCAL_CPUS,
-            object_store_memory=_LEAN_OBJECT_STORE_BYTES if lean else _OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="warning",
-            runtime_env=_worker_env(own | _ONE_MACHINE),
-            _node_ip_address="127.0.0.1",
-            _system_config=_FEW_WORKERS if lean else _KEEP_WORKERS,
-        )
+        with _on_loopback():
+            ray.init(
+                address="local",
+                num_cpus=num_cpus or _LOCAL_CPUS,
+                object_store_memory=_LEAN_OBJECT_STORE_BYTES if lean else _OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="warning",
+                runtime_env=_worker_env(own | _ONE_MACHINE),
+                _system_config=_FEW_WORKERS if lean else _KEEP_WORKERS,
+            )
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray listens on the machine's own address, even when told 127.0.0.1, unless clusters are off (as on a Mac)."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def is_private() -> bool:

@@ -15,28 +15,19 @@ from torch.nn import functional as F
 _MASKED = -1e9
 
 
-def expected_counts(item_share: Tensor, num_in_batch: int, num_uniform: int) -> Tensor:
-    """How often each item is expected among the candidates, [num_items]. `item_share` sums to 1."""
-    return num_in_batch * item_share + num_uniform / len(item_share)
+def expected_counts(share: Tensor, num_in_batch: int, num_uniform: int, num_items: int) -> Tensor:
+    """How often items are expected among the candidates, one number an item of `share`: its part of the examples."""
+    return num_in_batch * share + num_uniform / num_items
 
 
-def sampled_softmax(
-    users: Tensor,
-    positives: Tensor,
-    negatives: Tensor,
-    positive_rows: Tensor,
-    negative_rows: Tensor,
-    log_expected: Tensor,
-) -> Tensor:
+def sampled_softmax(users: Tensor, positives: Tensor, negatives: Tensor, rows: Tensor, log_expected: Tensor) -> Tensor:
     """Cross entropy of each example against all positives and negatives of the batch, [batch].
 
-    `users`, `positives`: [batch, dim]; `negatives`: [num_negatives, dim]; `positive_rows`: [batch] and
-    `negative_rows`: [num_negatives] item rows; `log_expected`: [num_items], log of `expected_counts`.
+    `users`, `positives`: [batch, dim]; `negatives`: [num_negatives, dim]; `rows`: item rows of the positives, then of
+    the negatives, and `log_expected` the log of their `expected_counts`, both [batch + num_negatives].
     """
-    candidates = torch.cat([positives, negatives])
-    rows = torch.cat([positive_rows, negative_rows])
-    logits = users @ candidates.T - log_expected[rows]
     target = torch.arange(len(users), device=users.device)
-    accidental = positive_rows[:, None] == rows[None, :]
+    accidental = rows[: len(users), None] == rows
     accidental[target, target] = False
-    return F.cross_entropy(logits.masked_fill(accidental, _MASKED), target, reduction="none")
+    logits = torch.addmm(-log_expected, users, torch.cat([positives, negatives]).T)
+    return F.cross_entropy(logits.masked_fill_(accidental, _MASKED), target, reduction="none")

@@ -89,7 +89,7 @@ def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
         for _ in range(2):
             started = time.monotonic()
             losses = [done.loss_sum for done in take(iter(steps), lambda: None)]
-            rates.append(sum(len(step.tensors["positive"]) for step in steps) / (time.monotonic() - started))
+            rates.append(sum(step.features.stride() for step in steps) / (time.monotonic() - started))
             assert np.isfinite(float(torch.stack(losses).sum()))
     finally:
         dist.destroy_process_group()

@@ -45,13 +45,18 @@ LookUps = Callable[[str, int], float]
 """Rows that an example looks up for a feature, in a table of so many."""
 
 
+def one_row(feature: str, rows: int) -> float:
+    """An example looks up one row for every feature."""
+    return 1.0
+
+
 def shard(
     net: nn.Module,
     optimizer: OptimizerConfig,
     training: TrainingConfig,
     device: torch.device,
     local_world: int = 0,
-    look_ups: LookUps | None = None,
+    look_ups: LookUps = one_row,
 ) -> DistributedModelParallel:
     """The net under `DistributedModelParallel`, on the process group of this worker; the same plan on every worker.
 
@@ -83,7 +88,7 @@ def distribute(
     training: TrainingConfig,
     local_world: int = 0,
     narrowest: int = NARROWEST,
-    look_ups: LookUps | None = None,
+    look_ups: LookUps = one_row,
 ) -> DistributedModelParallel:
     """Plan among these sharding types and wrap. Elements of gradients into fused tables are cut as `training` says.
 
@@ -106,7 +111,7 @@ def planner_of(
     tables: Any,
     sharding_types: list[str],
     batch_size: int,
-    look_ups: LookUps | None = None,
+    look_ups: LookUps = one_row,
     narrowest: int = NARROWEST,
     **options: Any,
 ) -> EmbeddingShardingPlanner:
@@ -118,19 +123,15 @@ def planner_of(
         storage_reservation=FixedPercentageStorageReservation(RESERVED_SHARE) if cuda else None,
         constraints={
             config.name: ParameterConstraints(
-                sharding_types=sharding_types, min_partition=narrowest, **(_on_gpus(config, look_ups) if cuda else {})
+                sharding_types=sharding_types,
+                min_partition=narrowest,
+                compute_kernels=[EmbeddingComputeKernel.FUSED.value] if cuda else None,
+                pooling_factors=[look_ups(feature, config.num_embeddings) for feature in config.feature_names],
             )
             for config in table_configs(tables)
         },
         **options,
     )
-
-
-def _on_gpus(config: Any, look_ups: LookUps | None) -> dict[str, Any]:
-    made: dict[str, Any] = {"compute_kernels": [EmbeddingComputeKernel.FUSED.value]}
-    if look_ups:
-        made["pooling_factors"] = [look_ups(feature, config.num_embeddings) for feature in config.feature_names]
-    return made
 
 
 def describe_plan(model: DistributedModelParallel) -> str:

@@ -47,15 +47,14 @@ class TwoTowerObjective(ExampleStream):
             **tower_items("item", self._features, batch.items),
             **tower_items("negative", self._features, negatives),
         }
-        log_expected = torch.log(expected_counts(self._share, len(batch), len(batch)))
-        rows = {"positive": torch.from_numpy(batch.items), "negative": torch.from_numpy(negatives)}
-        return Inputs(to_kjt(looked_up, TOWER_KEYS, len(batch)), {**rows, "log_expected": log_expected})
+        rows = torch.from_numpy(np.concatenate([batch.items, negatives]))
+        counts = expected_counts(self._share[rows], len(batch), len(batch), len(self._share))
+        return Inputs(to_kjt(looked_up, TOWER_KEYS, len(batch)), {"rows": rows, "log_expected": torch.log(counts)})
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
         """Cross entropy, [batch]."""
         users, items, negatives = net(inputs.features)
-        t = inputs.tensors
-        return sampled_softmax(users, items, negatives, t["positive"], t["negative"], t["log_expected"])
+        return sampled_softmax(users, items, negatives, inputs.tensors["rows"], inputs.tensors["log_expected"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
         """NDCG@10 over the full catalogue, seen items masked."""

@@ -20,8 +20,8 @@ NO_CORRECTION = torch.zeros(3)
 
 
 def losses(positive_rows: list[int], negative_rows: list[int], log_expected: Tensor = NO_CORRECTION) -> list[float]:
-    rows = torch.tensor(positive_rows), torch.tensor(negative_rows)
-    return list(sampled_softmax(USERS, POSITIVES, NEGATIVES, *rows, log_expected).tolist())
+    rows = torch.tensor(positive_rows + negative_rows)
+    return list(sampled_softmax(USERS, POSITIVES, NEGATIVES, rows, log_expected[rows]).tolist())
 
 
 def log_sum(*logits: float) -> float:
@@ -53,7 +53,7 @@ def test_log_q_is_taken_from_every_logit() -> None:
 
 def test_a_masked_candidate_gets_no_gradient_from_its_example() -> None:
     negatives = NEGATIVES.clone().requires_grad_()
-    loss = sampled_softmax(USERS, POSITIVES, negatives, torch.tensor([0, 0]), torch.tensor([0]), NO_CORRECTION)
+    loss = sampled_softmax(USERS, POSITIVES, negatives, torch.tensor([0, 0, 0]), NO_CORRECTION)
     loss.sum().backward()
     assert negatives.grad is not None
     assert negatives.grad.item() == 0.0
@@ -61,6 +61,6 @@ def test_a_masked_candidate_gets_no_gradient_from_its_example() -> None:
 
 def test_expected_counts_of_a_batch_of_four_and_six_uniform_negatives() -> None:
     # 4 × share + 6 / 3 items
-    counts = expected_counts(torch.tensor([0.5, 0.25, 0.25]), 4, 6)
+    counts = expected_counts(torch.tensor([0.5, 0.25, 0.25]), 4, 6, 3)
     assert counts.tolist() == [4.0, 3.0, 3.0]
     assert counts.sum().item() == 10
