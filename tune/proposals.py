@@ -23,11 +23,20 @@ _STARTUP_TRIALS = 5
 """Trials at random before TPE has something to learn from. Optuna's own default is 10, which is a whole small sweep."""
 
 
+_DRAWS = 100
+"""At most, for settings that no trial before has had: a space of a few choices runs out of them."""
+
+
 def random_settings(space: Space, seed: int, number: int, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Each setting drawn by itself (Bergstra and Bengio, 2012)."""
+    """Each setting drawn by itself (Bergstra and Bengio, 2012), anew while an earlier trial has had them all alike."""
     # Ray's distributions take a RandomState.
     rng = np.random.RandomState(derive_seed(seed, "sweep", number) % 2**32)
-    return {key: _plain(space[key].sample(random_state=rng)) for key in sorted(space)}
+    before = [trial.settings for trial in trials]
+    for _ in range(_DRAWS):
+        drawn = {key: _plain(space[key].sample(random_state=rng)) for key in sorted(space)}
+        if drawn not in before:
+            break
+    return drawn
 
 
 def tpe_settings(space: Space, seed: int, number: int, trials: Sequence[Trial]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from ray import tune as ray_tune
 
 from tests.tune.quadratic import SPACE
 from tune.journal import Trial
@@ -41,6 +42,14 @@ def test_proposals_lie_in_the_space_and_repeat_with_the_seed(searcher: str) -> N
 def test_a_search_that_was_cut_goes_on_as_if_it_had_not_been(searcher: str) -> None:
     trials = search(searcher, 7, 12)
     assert PROPOSERS[searcher](SPACE, 7, 11, trials[:11]) == trials[11].settings
+
+
+def test_no_choice_is_drawn_twice_before_all_have_been() -> None:
+    space = {"size": ray_tune.choice([1, 2, 3, 4])}
+    trials: list[Trial] = []
+    for number in range(6):
+        trials.append(Trial(number, "run", PROPOSERS["random"](space, 7, number, trials), "finished"))
+    assert sorted(trial.settings["size"] for trial in trials[:4]) == [1, 2, 3, 4]
 
 
 def test_every_searcher_that_a_plan_takes_proposes() -> None:
