@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import ray
 from ray._private import ray_constants
+from ray._private.services import canonicalize_bootstrap_address
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 _LOCAL_CPUS = 4
@@ -57,8 +58,9 @@ def ray_session(num_cpus: int | None = None, *, lean: bool = False) -> Iterator[
         yield
         return
     own = _TRAINING | (_LEAN if lean else {})
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level="warning", runtime_env=_worker_env(own))
+    if address := os.environ.get("RAY_ADDRESS"):
+        with _as_its_nodes(address):
+            ray.init(log_to_driver=False, logging_level="warning", runtime_env=_worker_env(own))
     else:
         with _on_loopback():
             ray.init(
@@ -86,6 +88,13 @@ def _on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _as_its_nodes(address: str) -> AbstractContextManager[None]:
+    """Who joins a session that is on loopback has to be there too. `address`: as in `RAY_ADDRESS`."""
+    with _on_loopback():
+        found = canonicalize_bootstrap_address(address) or ""
+    return _on_loopback() if found.startswith("127.0.0.1:") else nullcontext()
 
 
 def is_private() -> bool:
