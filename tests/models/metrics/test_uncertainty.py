@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from importlib import import_module
 
 import numpy as np
@@ -53,10 +54,21 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 def test_users_who_do_not_fit_at_once_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     values = normal(50)[:, None]
-    whole = bootstrap(values)
+    [whole], peak_of_whole = with_peak(values)
     monkeypatch.setattr(import_module("models.metrics.bootstrap"), "_MAX_CELLS", 120)
-    [parts], [at_once] = bootstrap(values), whole
-    assert (parts.low, parts.high) == pytest.approx((at_once.low, at_once.high))
+    [parts], peak_of_parts = with_peak(values)
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high))
+    assert peak_of_parts < peak_of_whole / 4
+
+
+def with_peak(values: np.ndarray) -> tuple[list[Estimate], int]:
+    """The estimates, and the most bytes held at once for them."""
+    tracemalloc.start()
+    try:
+        found = [estimate for estimate in bootstrap(values) if estimate is not None]
+        return found, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_few_users_give_degenerate_intervals_and_no_error() -> None:
