@@ -193,12 +193,12 @@ def share_of_own_half(folder: Path, had: np.ndarray) -> float:
 
 
 def test_settings_follow_the_size_of_the_data() -> None:
-    # MovieLens-1M: 10^6 events, density 0.045: cube root 100 × 2, 0.7 / 0.211 and 0.2 / 31.6.
+    # MovieLens-1M: 10^6 events, density 0.045: root 1,000 / 4, 0.7 / 0.211 and 0.2 / 31.6.
     config = scaled(AlsConfig(), random_pairs(6_040, 3_706, 1_000_000))
-    assert (config.factors, round(config.alpha, 1), round(config.regularization, 4)) == (200, 3.3, 0.0063)
+    assert (config.factors, round(config.alpha, 1), round(config.regularization, 4)) == (248, 3.3, 0.0063)
     # A sparser set of as many events: absence weighs less.
     assert scaled(AlsConfig(), random_pairs(30_000, 41_000, 1_000_000)).alpha > 20
-    assert scaled(AlsConfig(), random_pairs(40, 40, 800)).factors == 10
+    assert scaled(AlsConfig(), random_pairs(40, 4_000, 100_000)).factors == 10
     given = AlsConfig(factors=7, regularization=0.5, alpha=2.0)
     assert scaled(given, random_pairs(40, 40, 800)) == given
     assert scaled(AlsConfig(), csr_matrix((0, 5))).factors == 1
