@@ -17,7 +17,7 @@ A, B, C = (Compare(Field("metadata", (name,)), Operator.EQUAL, 1.0) for name in 
 VALUE = 'a value: a "text" in double quotes, a number, true or false'
 OPERATOR = "one of =, !=, <, <=, >, >=, IN (…), ANY (…), ALL (…) and ONLY (…)"
 PART = "a comparison, NOT, EXISTS or ("
-MOST_CALLS, MOST_CALLS_A_CHARACTER = 1_000, 500
+MOST_CALLS = 170_000
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ SOUP = st.one_of(
 )
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(30)  # for what no call is made for: a regular expression that goes back and forth
 @settings(max_examples=100, deadline=None)
 @given(SOUP)
 @example("(" * 2_000)
@@ -171,7 +171,7 @@ SOUP = st.one_of(
 @example(" OR ".join(["a IN(1)"] * 64) + " OR")
 @example("\ud800")
 def test_nothing_takes_long_or_raises_anything_else(text: str) -> None:
-    """Long is counted in calls, which are the same on every machine."""
+    """Long is counted in calls, which are the same on every machine; these take some 0.05 s."""
     num_calls = 0
 
     def count(*_: object) -> None:
@@ -184,7 +184,7 @@ def test_nothing_takes_long_or_raises_anything_else(text: str) -> None:
         error = problem(text)
     finally:
         sys.setprofile(before)
-    assert num_calls < MOST_CALLS + MOST_CALLS_A_CHARACTER * len(text)
+    assert num_calls < MOST_CALLS
     assert error is None or 0 <= error.position <= len(text)
 
 

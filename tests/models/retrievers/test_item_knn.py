@@ -41,6 +41,7 @@ def test_the_weight_of_an_event_halves_with_its_age() -> None:
 def test_pairs_score_as_the_search_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(item_knn, "_CHUNK_PRODUCTS", 1)  # every user a part of their own
     batch = users([0, 1], [2], [0])
+    assert [part for part, _ in retriever()._sums(batch)] == [slice(0, 1), slice(1, 2), slice(2, 3)]
     scores = retriever().scores(batch, np.asarray([2, 0, 1, 1, 0]), np.asarray([1, 2, 3, 0, 3]))
     np.testing.assert_allclose(scores, [0.5, 0.6, 0.9, 0.0, 0.0], rtol=1e-6)
     assert retriever().search(batch, 1)[0].tolist() == [[2], [3], [1]]
