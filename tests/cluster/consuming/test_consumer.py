@@ -43,7 +43,7 @@ def test_events_reach_the_lake_and_what_is_trending_by_themselves(
     consumer = Consumer(url, lake.uri, OPTIONS)
     sqlite_store.append([event(n, user=f"user-{n}", item="item") for n in range(50)])
     sqlite_store.append_exposures([exposure(1)])
-    eventually(lambda: sum(in_lake(lake).values()) == 50 and read_all(sqlite_store) == [], 10)
+    eventually(lambda: sum(in_lake(lake).values()) == 50 and read_all(sqlite_store) == [])
     assert sqlite_store.item_counts(["item"]) == [{"click": 50}]
     assert lake.num_rows(Table.EXPOSURES) == 1
     assert {health.partitions for health in consumer.health()} == {(0, 1, 2, 3)}
@@ -59,9 +59,9 @@ def test_consumers_share_the_partitions_and_a_stopped_one_gives_its_share_back(
     with ExitStack() as stack:
         running = [Consumer(url, lake.uri, OPTIONS) for _ in range(2)]
         stack.callback(running[1].stop)
-        eventually(lambda: sorted(Counter(holders(sqlite_store, Job.LAKE).values()).values()) == [2, 2], 5)
+        eventually(lambda: sorted(Counter(holders(sqlite_store, Job.LAKE).values()).values()) == [2, 2])
         running[0].stop()
-        eventually(lambda: sorted(Counter(holders(sqlite_store, Job.LAKE).values()).values()) == [4], 2)
+        eventually(lambda: sorted(Counter(holders(sqlite_store, Job.LAKE).values()).values()) == [4])
 
 
 @pytest.mark.slow
@@ -70,11 +70,11 @@ def test_a_turn_that_fails_is_tried_again(url: str, sqlite_store: OnlineStore, t
     place.write_text("a file is in the way")
     consumer = Consumer(url, str(place), OPTIONS)
     sqlite_store.append([event(1)])
-    eventually(lambda: any(health.error for health in consumer.health()), 5)
-    eventually(lambda: sqlite_store.item_counts(["item-1"]) == [{"click": 1}], 5)  # the other job goes on
+    eventually(lambda: any(health.error for health in consumer.health()))
+    eventually(lambda: sqlite_store.item_counts(["item-1"]) == [{"click": 1}])  # the other job goes on
     place.unlink()
-    eventually(lambda: in_lake(Lake(str(place))) == Counter(["event-1"]), 5)
-    eventually(lambda: not any(health.error for health in consumer.health()), 5)
+    eventually(lambda: in_lake(Lake(str(place))) == Counter(["event-1"]))
+    eventually(lambda: not any(health.error for health in consumer.health()))
     consumer.stop()
 
 
@@ -102,17 +102,16 @@ def test_a_killed_or_hanging_actor_is_taken_over_and_another_comes(
     url: str, sqlite_store: OnlineStore, lake: Lake, blow: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with consumers(url, lake.uri, 2, OPTIONS) as fleet:
-        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values())) == 2, 60)
-        eventually(lambda: all(fleet._answered), 60)  # one that is still starting is given more time
+        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values())) == 2)
+        eventually(lambda: all(fleet._answered))  # one that is still starting is given more time
         before = set(holders(sqlite_store, Job.LAKE).values())
         pid = ray.get(fleet._actors[0].__ray_call__.remote(lambda _: os.getpid()))
-        monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
-        monkeypatch.setattr("cluster.consuming.fleet.HUNG_S", 3.0)
         os.kill(pid, blow)
         sqlite_store.append([event(n, user=f"user-{n}") for n in range(40)])
-        taken_s = eventually(lambda: sum(in_lake(lake).values()) == 40, 10)
-        assert taken_s < 5
-        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values()) - before) == 1, 60)
+        eventually(lambda: sum(in_lake(lake).values()) == 40)  # by the other, long before any is thought to hang
+        monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
+        monkeypatch.setattr("cluster.consuming.fleet.HUNG_S", 10.0)
+        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values()) - before) == 1)
         monkeypatch.undo()
         assert len(fleet.health()) == 2
     assert sqlite_store.leases.holders() == []

@@ -50,10 +50,9 @@ def test_the_command_consumes_says_how_far_it_is_and_gives_its_share_back(
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         sqlite_store.append([event(n, user=f"user-{n}", item="item") for n in range(50)])
         eventually(
-            lambda: len(sqlite_store.leases.holders()) == 8 and sqlite_store.item_counts(["item"]) == [{"click": 50}],
-            60,
+            lambda: len(sqlite_store.leases.holders()) == 8 and sqlite_store.item_counts(["item"]) == [{"click": 50}]
         )
-        eventually(lambda: lake.num_rows(Table.INTERACTIONS) == 50, 30)
+        eventually(lambda: lake.num_rows(Table.INTERACTIONS) == 50)
         samples = scraped(port)
         assert samples.keys() == {
             f'shoal_log_lag_{what}{{job="{job}",partition="{partition}"}}'
