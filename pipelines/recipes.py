@@ -23,7 +23,7 @@ from models.model_config import (
 )
 from pipelines.learning.data.split import SplitConfig
 from pipelines.overrides import apply_overrides, unknown_key
-from pipelines.setting_checks import check_model, check_setting
+from pipelines.setting_checks import check_candidates, check_model, check_setting
 
 _MIN_STEPS = 3_000
 
@@ -60,6 +60,8 @@ class TrainingConfig:
     `max_gradient_norm`: global norm of the dense layers' gradient that is not exceeded; 0 clips nothing. A fused table
     has no gradient as a whole, so each element of what flows into it is cut to that size instead.
     `min_steps`: on a log so small that a run takes fewer steps, batches shrink, to 256 at least; 0 never shrinks them.
+    `validation_candidates`: a retrieval model's held-out item is ranked against so many items that the user has not
+    seen, drawn uniformly (the protocol of He et al., 2017, section 4.1); 0: against the whole catalogue.
     `refit`: once validation has ended a run, train anew for as many epochs on the validation events too.
     `precision`: `auto` is bfloat16 autocast of the dense layers on CUDA and float32 on CPU.
     """
@@ -73,6 +75,7 @@ class TrainingConfig:
     max_failures: int = 3
     patience: int = 2
     validation_users: int = 2_000
+    validation_candidates: int = 0
     refit: bool = False
     max_gradient_norm: float = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -222,6 +225,7 @@ def from_dict(config: dict[str, Any]) -> Recipe:
     nested = {**config, "model": _build(_MODELS[kind], widths, "model.")}
     recipe: Recipe = _build(Recipe, nested, "")
     check_model(recipe.model)
+    check_candidates(recipe.model, recipe.training.validation_candidates)
     return recipe
 
 

@@ -60,6 +60,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.max_failures": (0, 1_000),
     "training.patience": (0, 10_000),
     "training.validation_users": (0, 2**31),
+    "training.validation_candidates": (0, 2**31),
     "training.max_gradient_norm": (0, 1e9),
     "seed": (0, 2**63 - 1),
 }
@@ -105,4 +106,13 @@ def check_model(model: ModelConfig) -> None:
         raise ConfigError(
             f"model.num_heads must divide model.embedding_dim; got {model.num_heads}, and a width of {width}. "
             "Each head takes an equal part of it: use 1, 2 or 4 heads, or another width."
+        )
+
+
+def check_candidates(model: ModelConfig, num: int) -> None:
+    """`ConfigError` when a ranker is to be validated against drawn items."""
+    if num and isinstance(model, RankerConfig):
+        raise ConfigError(
+            f"training.validation_candidates is of retrieval models; got {num} for a ranker, which validates by AUC on "
+            "lists of its own. Leave it 0."
         )

@@ -17,7 +17,7 @@ from models.metrics.hits import hit_matrix, hits_at
 from models.metrics.log_loss import log_loss, sigmoid
 from models.metrics.mean import mean
 from models.metrics.missing_scores import against_the_model
-from models.metrics.ndcg import ndcg
+from models.metrics.ndcg import ndcg, ndcg_of_ranks
 from models.metrics.novelty import novelty
 from models.metrics.paired_test import PairedTest, paired_test
 from models.metrics.precision import precision
@@ -44,6 +44,7 @@ __all__ = [
     "log_loss",
     "mean",
     "ndcg",
+    "ndcg_of_ranks",
     "novelty",
     "paired_test",
     "precision",

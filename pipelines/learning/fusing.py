@@ -91,7 +91,12 @@ def source_recipe(name: str, hybrid: Recipe) -> Recipe:
         raise ConfigError(f"{name} cannot be a source of a hybrid. Use retrieval recipes in model.sources.")
     features = recipe.features.with_buckets_of(hybrid.features)
     validation_users = max(recipe.training.validation_users, hybrid.training.validation_users)
-    training = replace(recipe.training, validation_users=validation_users, refit=False)
+    training = replace(
+        recipe.training,
+        validation_users=validation_users,
+        validation_candidates=hybrid.training.validation_candidates,
+        refit=False,
+    )
     return replace(recipe, features=features, split=hybrid.split, seed=hybrid.seed, training=training)
 
 

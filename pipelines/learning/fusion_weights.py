@@ -112,13 +112,13 @@ def climbed(score: Callable[[Weights], float], weights: Weights) -> Weights:
 
 
 def validation_cases(retriever: HybridRetriever, held_out: HeldOut) -> Cases:
-    """Candidates of each example without the seen ones, the held-out item always among them."""
+    """What each example is ranked against, or the sources' candidates without the seen ones; with the held-out item."""
     features: list[Weights] = []
     rows: list[NDArray[np.int64]] = []
     for start in range(0, len(held_out.examples), _USERS_AT_A_TIME):
         part = held_out.take(slice(start, start + _USERS_AT_A_TIME))
         users, targets = part.examples.users, part.examples.items
-        found = retriever.candidates(users, _CANDIDATES + max(map(len, part.seen)))
+        found = part.among or retriever.candidates(users, _CANDIDATES + max(map(len, part.seen)))
         kept = [
             np.union1d(np.setdiff1d(items, barred), [target])
             for items, barred, target in zip(found, part.seen, targets, strict=True)

@@ -14,11 +14,12 @@ from cluster.delta.lake import Lake
 from models.contexts import ContextVocabulary
 from models.errors import InputError
 from models.model_config import RankerConfig, SequenceConfig, TableSizes
+from models.seeds import generator
 from pipelines.learning.data.corpus import Corpus
 from pipelines.learning.data.encoding import encoded_sequences, in_order, order_of
 from pipelines.learning.data.example_pool import expand
 from pipelines.learning.data.examples import Block, Order, examples_of
-from pipelines.learning.data.held_out import HeldOut
+from pipelines.learning.data.held_out import HeldOut, unseen
 from pipelines.learning.data.known import Known
 from pipelines.learning.data.split import VALIDATION
 from pipelines.learning.data.targets import any_targets
@@ -74,10 +75,10 @@ def prepare(recipe: Recipe, corpus: Corpus, lake: Lake) -> Prepared:
             "(--set split.validation=false, or split.protocol=none), or take a recipe that needs none: als"
         )
     prepared = Prepared(recipe, corpus, encoded, None, num_examples)
-    return replace(prepared, held_out=_held_out(recipe, prepared.encoded, prepared.order))
+    return replace(prepared, held_out=_held_out(recipe, encoded, prepared.order, len(corpus.items)))
 
 
-def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
+def _held_out(recipe: Recipe, encoded: Dataset, order: Order, num_items: int) -> HeldOut | None:
     """The validation examples of up to `validation_users` users, with all the user had seen before each."""
     room = recipe.training.validation_users
     if recipe.split.protocol == "none" or not recipe.split.validation or room == 0:
@@ -97,7 +98,12 @@ def _held_out(recipe: Recipe, encoded: Dataset, order: Order) -> HeldOut | None:
     if not seen:
         return None
     examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()})
-    return HeldOut(examples, seen, np.asarray(weights))
+    held_out = HeldOut(examples, seen, np.asarray(weights))
+    if num := recipe.training.validation_candidates:
+        rng = generator(recipe.seed, "validation candidates")
+        barred = (np.append(rows, item) for rows, item in zip(seen, examples.items, strict=True))
+        held_out = replace(held_out, among=[unseen(rows, num_items, num, rng) for rows in barred])
+    return held_out
 
 
 def validating(block: Block, order: Order, room: int) -> tuple[NDArray[np.bool_], list[float], list[NDArray[np.int32]]]:

@@ -102,6 +102,11 @@ def test_heads_divide_the_width_and_exposures_need_no_negatives() -> None:
     load_recipe("ranker", ["model.num_negatives=0", "model.examples=exposures"])
 
 
+def test_a_ranker_draws_nothing_to_validate_against() -> None:
+    with pytest.raises(ConfigError, match=r"validation_candidates is of retrieval models; got 9"):
+        load_recipe("ranker", ["training.validation_candidates=9"])
+
+
 def test_an_unknown_recipe_lists_the_known() -> None:
     with pytest.raises(ConfigError, match="Use one of two_tower, sequence"):
         load_recipe("two_towers")

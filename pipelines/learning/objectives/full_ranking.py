@@ -1,4 +1,4 @@
-"""Validation of a retrieval net: the held-out item's place in the whole catalogue."""
+"""Validation of a retrieval net: the held-out item's place in the whole catalogue, or among drawn candidates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.metrics import candidate_ranks, ndcg_of_ranks
 from pipelines.learning.data.held_out import HeldOut
 
 METRIC = "ndcg@10"
@@ -21,7 +22,7 @@ def ndcg_at_10(users: Tensor, items: Tensor, held_out: HeldOut) -> NDArray[np.fl
     for start in range(0, len(users), _USERS_AT_A_TIME):
         part = slice(start, start + _USERS_AT_A_TIME)
         scores = (users[part] @ items.T).float().cpu().numpy()
-        parts.append(ndcg_of_scores(scores, held_out.examples.items[part], held_out.seen[part]))
+        parts.append(ndcg_of_scores(scores, held_out.take(part)))
     return np.concatenate(parts)
 
 
@@ -30,13 +31,13 @@ def by_batch(total: int, vectors: Callable[[slice], Tensor], size: int = 4_096) 
     return torch.cat([vectors(slice(start, min(start + size, total))) for start in range(0, total, size)])
 
 
-def ndcg_of_scores(
-    scores: NDArray[np.float32], targets: NDArray[np.int64], seen: list[NDArray[np.int32]]
-) -> NDArray[np.float64]:
+def ndcg_of_scores(scores: NDArray[np.float32], held_out: HeldOut) -> NDArray[np.float64]:
     """NDCG@10 of each line of [batch, num_items] scores, which are overwritten where the user has seen the item."""
-    for row, rows in enumerate(seen):
-        scores[row, rows] = -np.inf
-    target = scores[np.arange(len(scores)), targets]
+    target = scores[np.arange(len(scores)), held_out.examples.items]
+    if held_out.among is not None:
+        owner, rows = held_out.competitors()
+        return ndcg_of_ranks(candidate_ranks(target, scores[owner, rows], owner), 10)
+    for line, seen in zip(scores, held_out.seen, strict=True):
+        line[seen] = -np.inf
     # A tie counts against the model, and so does NaN; the target itself is not above itself.
-    ranks = (~(scores < target[:, None])).sum(axis=1) - 1
-    return np.where(ranks < 10, 1.0 / np.log2(ranks + 2.0), 0.0)
+    return ndcg_of_ranks((~(scores < target[:, None])).sum(axis=1) - 1, 10)

@@ -59,7 +59,7 @@ class NeuralCFObjective(ExampleStream):
         parts = []
         for row, user in enumerate(users):
             scores = net.combine(user, items, share)[None].float().cpu().numpy()
-            parts.append(ndcg_of_scores(scores, held_out.examples.items[row : row + 1], held_out.seen[row : row + 1]))
+            parts.append(ndcg_of_scores(scores, held_out.take(slice(row, row + 1))))
         return np.concatenate(parts)
 
     def _found(self, net: Any, key: str, rows: NDArray[np.int64]) -> Tensor:

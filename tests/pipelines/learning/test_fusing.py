@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,6 +81,14 @@ def test_candidates_hold_the_target_and_nothing_seen() -> None:
     cases = validation_cases(hybrid, held_out(target=7, num=3))
     assert cases.starts.tolist() == [0, 5, 10]  # eight items, three of them seen
     assert cases.right.tolist() == [4, 9, 14]
+
+
+def test_candidates_are_those_that_were_drawn() -> None:
+    drawn = replace(held_out(target=7, num=2), among=[np.asarray([1, 6]), np.asarray([2])])
+    cases = validation_cases(HybridRetriever([source("als", 1.0, [0, 1, 2])], COUNTS), drawn)
+    assert cases.starts.tolist() == [0, 3]  # the target is one more
+    assert cases.right.tolist() == [2, 4]
+    assert len(cases.features) == 5
 
 
 def random_cases() -> Cases:
