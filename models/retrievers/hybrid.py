@@ -69,6 +69,23 @@ class HybridRetriever:
         """The same sources with other weights."""
         return HybridRetriever(self._sources, self._counts, weights)
 
+    def without_idle(self) -> HybridRetriever:
+        """The sources that weigh something: the others would cost a search a request, and order nothing."""
+        columns = self._columns()
+        busy = [number for number, own in enumerate(columns) if self._weights[own].any()] or list(range(len(columns)))
+        first, extra = [columns[n][0] for n in busy], [column for n in busy for column in columns[n][1:]]
+        return HybridRetriever([self._sources[n] for n in busy], self._counts, self._weights[[*first, *extra]])
+
+    @property
+    def names(self) -> list[str]:
+        """Of the sources, in order."""
+        return [source.name for source in self._sources]
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """[num_features]."""
+        return self._weights
+
     @property
     def num_sources(self) -> int:
         """How many there are; their weights come first."""
@@ -118,6 +135,11 @@ class HybridRetriever:
             if source.is_content:
                 extra.append(scaled * (1.0 - known))
         return np.stack([*columns, *extra], axis=1)
+
+    def _columns(self) -> list[list[int]]:
+        """The columns of `features` of each source, its own first."""
+        extra = iter(range(self.num_sources, self.num_features))
+        return [[n, next(extra)] if source.is_content else [n] for n, source in enumerate(self._sources)]
 
     def neighbours(self, items: Rows, k: int, allowed: Filter | None = None) -> Found:
         """Those of the source that weighs most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,7 +36,10 @@ Train = Callable[..., Any]
 
 
 def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[UserCallback], train: Train) -> None:
-    """Train the sources as runs below this one, so that what was done of them is kept, and write `export/`."""
+    """Train the sources as runs below this one, so that what was done of them is kept, and write `export/`.
+
+    A source that weighs nothing is in no export, and no refit trains it.
+    """
     recipe, corpus, held_out = prepared.recipe, prepared.corpus, prepared.held_out
     assert isinstance(recipe.model, HybridConfig)
     if held_out is not None:
@@ -58,9 +62,13 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
             reporter.record(1, 0, time.monotonic() - started)
             return
         weights = learn_weights(retriever, held_out)
-        save_fusion(out, list(runs), weights.tolist())
-        score = ndcg_at_10(retriever.weighed(weights), held_out)
         say(f"{recipe.name}: weights " + ", ".join(f"{n} {w:.2f}" for n, w in zip(runs, weights, strict=False)))
+        fused = retriever.weighed(weights).without_idle()
+        for name in set(runs) - set(fused.names):
+            say(f"{recipe.name}: {name} weighs nothing and is left out")
+            shutil.rmtree(out / SOURCES_FOLDER / name)
+        save_fusion(out, fused.names, fused.weights.tolist())
+        score = ndcg_at_10(fused, held_out)
         reporter.record(1, len(held_out.examples), time.monotonic() - started, **{METRIC: score})
 
     export(uri, write)

@@ -26,6 +26,8 @@ _PENALTY = 1e-4
 _STEPS = (0.0, 0.5, 0.8, 1.25, 2.0)
 _FROM_ZERO = (0.1, 0.3, 1.0)
 _LEAST_GAIN = 1e-4
+_NEXT_TO_NOTHING = 0.01
+"""Of the largest weight. Scores are on one scale, so such a source moves nothing."""
 _MOST_ROUNDS = 20
 _TOP = 10
 
@@ -86,14 +88,15 @@ def best_weights(cases: Cases, num_sources: int) -> Weights:
 
 
 def likeliest(cases: Cases) -> Weights:
-    """Weights of the greatest likelihood, with a small penalty on their squares."""
+    """Weights of the greatest likelihood, with a small penalty on their squares; 0 for what is next to nothing."""
 
     def loss(weights: Weights) -> tuple[float, Weights]:
         mean, slope = cases.log_loss(weights)
         return mean + _PENALTY * float(weights @ weights), slope + 2 * _PENALTY * weights
 
     start = np.ones(cases.features.shape[1])
-    return np.asarray(minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start)).x, np.float64)
+    found = np.asarray(minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start)).x, np.float64)
+    return np.where(found < _NEXT_TO_NOTHING * found.max(), 0.0, found)
 
 
 def climbed(score: Callable[[Weights], float], weights: Weights) -> Weights:

@@ -85,3 +85,25 @@ def test_weights_survive_the_disk(tmp_path: Path) -> None:
     save_fusion(tmp_path, ["als", "content"], [1.5, 0.0, 2.0])
     names, weights = read_fusion(tmp_path)
     assert (names, weights.tolist()) == (["als", "content"], [1.5, 0.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("weights", "kept"),
+    [
+        ([1.0, 0.0, 0.5, 0.7], ["als", "content"]),
+        ([0.0, 2.0, 0.0, 1.0], ["near", "content"]),
+        ([0.0, 2.0, 0.0, 0.0], ["near"]),
+        ([0.3, 2.0, 0.1, 0.2], ["als", "near", "content"]),
+    ],
+)
+def test_without_idle_sources_every_score_stays(weights: list[float], kept: list[str]) -> None:
+    sources = [source("als", 0.01, [0, 6, 1]), source("near", 1.0, [5, 1, 2]), source("content", 100.0, [7, 2, 6])]
+    hybrid = HybridRetriever(sources, np.full(NUM_ITEMS, 10**9), np.asarray(weights))  # items that all is known of
+    lean = hybrid.without_idle()
+    assert lean.names == kept
+    batch = users([3, 4, 5], [0])
+    np.testing.assert_allclose(pair_scores(lean, batch), pair_scores(hybrid, batch), rtol=1e-6)
+
+
+def test_where_nothing_weighs_anything_all_stay(hybrid: HybridRetriever) -> None:
+    assert hybrid.weighed(np.zeros(3)).without_idle().names == ["als", "content"]

@@ -32,11 +32,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def run(lake: Lake) -> TrainedRun:
-    """Of a named recipe and a recipe file."""
+    """Of a named recipe and two recipe files."""
     folder = Path(lake.uri).parent
     near = folder / "near.json"
     near.write_text('{"name": "near", "model": {"kind": "item_knn"}, "features": {"history_length": 100}}')
-    recipe = load_recipe("hybrid", [f"model.sources={json.dumps(['als', str(near)])}"])
+    far = folder / "far.json"
+    far.write_text('{"name": "far", "model": {"kind": "als", "factors": 1}, "features": {"history_length": 1}}')
+    recipe = load_recipe("hybrid", [f"model.sources={json.dumps(['als', str(near), str(far)])}"])
     return train(recipe, lake, str(folder / "runs"), run_id="hybrid")
 
 
@@ -45,11 +47,16 @@ def test_a_hybrid_is_published_and_answers_by_its_sources(ray_session: None, lak
     # Item n competes with the one that validates: first and second by a coin, 0.5 × 1 + 0.5 × 0.63 on average.
     (chosen,) = read_json(f"{done.uri}/selection", "metrics.json")
     assert chosen["ndcg@10"] > 0.75
-    als = {run: read_json(f"{run}/sources/als", "config.json") for run in (done.uri, f"{done.uri}/selection")}
-    assert [config["split"]["validation"] for config in als.values()] == [False, True]
-    fusions = [read_json(f"{run}/export", "fusion.json") for run in als]
+    near = {run: read_json(f"{run}/sources/near", "config.json") for run in (done.uri, f"{done.uri}/selection")}
+    assert [config["split"]["validation"] for config in near.values()] == [False, True]
+    fusions = [read_json(f"{run}/export", "fusion.json") for run in near]
     assert fusions[0] == fusions[1]
-    assert fusions[0]["sources"] == ["als", "near"]
+    # One number an item and one event a user say nothing beside the others: neither exported nor trained again.
+    assert "far" not in fusions[0]["sources"]
+    held = [sorted(path.name for path in Path(run, "export", "sources").iterdir()) for run in near]
+    assert held == [sorted(fusions[0]["sources"])] * 2
+    assert Path(done.uri, "selection", "sources", "far").exists()
+    assert not Path(done.uri, "sources", "far").exists()
 
     registry = Registry(str(tmp_path / "registry"))
     version = publish(done.uri, None, lake, registry).version
