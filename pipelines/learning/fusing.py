@@ -64,7 +64,7 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
         weights = learn_weights(retriever, held_out)
         say(f"{recipe.name}: weights " + ", ".join(f"{n} {w:.2f}" for n, w in zip(runs, weights, strict=False)))
         fused = retriever.weighed(weights).without_idle()
-        for name in set(runs) - set(fused.names):
+        for name in [name for name in runs if name not in fused.names]:
             say(f"{recipe.name}: {name} weighs nothing and is left out")
             shutil.rmtree(out / SOURCES_FOLDER / name)
         save_fusion(out, fused.names, fused.weights.tolist())
