@@ -15,7 +15,7 @@ _USERS_AT_A_TIME = 256
 
 
 def ndcg_at_10(retriever: Retriever, held_out: HeldOut) -> float:
-    """Mean NDCG@10 of what the retriever finds, over users, seen items left out."""
+    """Mean NDCG@10 over users, each held-out item among what `HeldOut` ranks it against."""
     total = 0.0
     for start in range(0, len(held_out.examples), _USERS_AT_A_TIME):
         part = held_out.take(slice(start, start + _USERS_AT_A_TIME))

@@ -17,7 +17,7 @@ _USERS_AT_A_TIME = 512
 
 
 def ndcg_at_10(users: Tensor, items: Tensor, held_out: HeldOut) -> NDArray[np.float64]:
-    """NDCG@10 of each held-out example from [num_examples, dim] and [num_items, dim] vectors, seen items masked."""
+    """NDCG@10 of each held-out example from [num_examples, dim] and [num_items, dim] vectors."""
     parts = []
     for start in range(0, len(users), _USERS_AT_A_TIME):
         part = slice(start, start + _USERS_AT_A_TIME)
@@ -32,7 +32,7 @@ def by_batch(total: int, vectors: Callable[[slice], Tensor], size: int = 4_096) 
 
 
 def ndcg_of_scores(scores: NDArray[np.float32], held_out: HeldOut) -> NDArray[np.float64]:
-    """NDCG@10 of each line of [batch, num_items] scores, which are overwritten where the user has seen the item."""
+    """NDCG@10 of each line of [batch, num_items] scores, which may be overwritten where the user has seen the item."""
     target = scores[np.arange(len(scores)), held_out.examples.items]
     if held_out.among is not None:
         owner, rows = held_out.competitors()

@@ -51,7 +51,7 @@ class NeuralCFObjective(ExampleStream):
         return F.softplus(-logits[:, 0]) + others.sum(1)
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
-        """NDCG@10 over the full catalogue, seen items masked."""
+        """NDCG@10 among what each example is ranked against: see `HeldOut`."""
         rows = held_out.examples.users.user
         users = by_batch(len(rows), lambda part: self._found(net, USER, rows[part]))
         items = by_batch(self._num_items, lambda part: self._found(net, CANDIDATES, np.arange(self._num_items)[part]))

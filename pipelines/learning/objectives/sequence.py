@@ -96,7 +96,7 @@ class SequenceObjective:
         return shared_softmax(states, positives, negatives, t["hits"], t["log_expected"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
-        """NDCG@10 over the full catalogue, seen items masked."""
+        """NDCG@10 among what each example is ranked against: see `HeldOut`."""
         histories = held_out.examples.users.history
         users = by_batch(len(histories), lambda part: self._users(net, histories[part]), _USERS_AT_A_TIME)
         items = by_batch(self._num_items, lambda part: self._items(net, np.arange(self._num_items)[part]))

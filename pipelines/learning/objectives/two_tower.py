@@ -57,7 +57,7 @@ class TwoTowerObjective(ExampleStream):
         return sampled_softmax(users, items, negatives, inputs.tensors["rows"], inputs.tensors["log_expected"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
-        """NDCG@10 over the full catalogue, seen items masked."""
+        """NDCG@10 among what each example is ranked against: see `HeldOut`."""
         users = by_batch(len(held_out.examples), lambda part: self._users(net, held_out.examples.take(part)))
         items = by_batch(len(self._features), lambda part: self._items(net, np.arange(len(self._features))[part]))
         return ndcg_at_10(users, items, held_out)
