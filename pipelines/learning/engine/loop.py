@@ -162,13 +162,19 @@ class _Worker:
         """Steps of this worker's stream, as many as every other's."""
         rng = generator(self._recipe.seed, "negatives", epoch, self._rank)
         steps = ahead(self._step(batch, rng) for batch in self._batches(epoch))
+        step = next(steps, None)
+        question = self._agreement.ask(step is not None)
         while True:
-            step = next(steps, None)
             # Look-ups are collective, so every worker takes as many steps as the one with the most batches. A worker
-            # that has a reason to stop tells the others here, at no price of its own.
-            if not self._agreement.anyone(step is not None):
+            # that has a reason to stop tells the others here, at no price of its own. All are asked about a step while
+            # the one before it is taken.
+            coming = next(steps, None)
+            about_coming = self._agreement.ask(coming is not None)
+            if not self._agreement.answer(question):
+                self._agreement.answer(about_coming)
                 return
             yield step or self._step(self._config.objective.blank(), rng, weight=0.0)
+            step, question = coming, about_coming
 
     def _step(self, batch: Sized, rng: np.random.Generator, weight: float = 1.0) -> Step:
         inputs = self._config.objective.inputs(batch, rng)

@@ -1,4 +1,4 @@
-"""The steps of an epoch: one after the other on CPU, overlapped by TorchRec's pipeline on CUDA."""
+"""The steps of an epoch: overlapped by TorchRec's pipeline where there is something to wait for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 from torchrec.distributed import DistributedModelParallel
@@ -73,8 +74,9 @@ class Stepping:
 
 
 def steps_of(stepping: Stepping) -> Steps:
-    """How this device takes the steps of an epoch."""
-    return overlapped(stepping) if stepping.device.type == "cuda" else plain(stepping)
+    """How a worker takes the steps of an epoch: alone on a CPU, it waits neither for others nor for a device."""
+    alone = dist.get_world_size() == 1 and stepping.device.type == "cpu"
+    return plain(stepping) if alone else overlapped(stepping)
 
 
 def plain(stepping: Stepping) -> Steps:
@@ -93,7 +95,7 @@ def plain(stepping: Stepping) -> Steps:
 
 
 def overlapped(stepping: Stepping) -> Steps:
-    """For CUDA: the next batches are copied and their look-ups distributed while a step computes.
+    """The next batches are copied to the device and their look-ups sent to the other workers while a step computes.
 
     TorchRec traces the module it overlaps, and a loss cannot be traced; it is therefore shown the look-up alone, and
     the step is what it calls. A net must look up once a step, and with the features of its inputs as they are.

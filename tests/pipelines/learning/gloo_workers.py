@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,14 @@ def run_jobs(world: int, jobs: Sequence[Job]) -> None:
     """Do the jobs one after another in a group of `world` processes; a group of one is this process."""
     if world == 1:
         with one_worker():
-            for job in jobs:
-                _do(0, 1, job)
-        return
-    mp.spawn(_enter, args=(world, free_port(), jobs), nprocs=world)
+            _do_all(jobs, 0, 1)
+    else:
+        run_group(world, partial(_do_all, jobs))
+
+
+def run_group(world: int, work: Callable[[int, int], None]) -> None:
+    """Call `work(rank, world)` in each process of a new group; what one raises is raised here."""
+    mp.spawn(_enter, args=(world, free_port(), work), nprocs=world)
 
 
 @contextmanager
@@ -97,16 +102,21 @@ def examples(rng: np.random.Generator, size: int = 16) -> Examples:
     )
 
 
-def _enter(rank: int, world: int, port: int, jobs: Sequence[Job]) -> None:
+def _enter(rank: int, world: int, port: int, work: Callable[[int, int], None]) -> None:
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
     try:
-        for job in jobs:
-            _do(rank, world, job)
-            dist.barrier()
+        work(rank, world)
+        dist.barrier()
     finally:
         dist.destroy_process_group()
+
+
+def _do_all(jobs: Sequence[Job], rank: int, world: int) -> None:
+    for job in jobs:
+        _do(rank, world, job)
+        dist.barrier()
 
 
 def _do(rank: int, world: int, job: Job) -> None:

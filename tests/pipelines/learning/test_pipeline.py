@@ -12,7 +12,7 @@ import torch
 from pipelines.learning.engine.optimizing import LearningRates, rate_share
 from pipelines.learning.engine.pipeline import Step, Stepping, overlapped, plain
 from pipelines.recipes import OptimizerConfig, TrainingConfig
-from tests.pipelines.learning.gloo_workers import CPU, examples, one_worker, sharded
+from tests.pipelines.learning.gloo_workers import CPU, examples, one_worker, run_group, sharded
 
 pytestmark = pytest.mark.slow
 
@@ -54,8 +54,21 @@ def test_overlapped_steps_compute_what_plain_ones_do(tables: str) -> None:
         assert torch.equal(weight, other[name]), name
 
 
+def test_overlapped_steps_of_two_workers_compute_what_plain_ones_do() -> None:
+    run_group(2, compare)
+
+
+def compare(rank: int, world: int) -> None:
+    """Each worker holds other tables, and asks the other for them."""
+    one, other = (weights("rowwise_adagrad", TrainingConfig(), overlap) for overlap in (False, True))
+    assert all(torch.equal(weight, other[name]) for name, weight in one.items())
+
+
 def whole(value: Any) -> torch.Tensor:
-    return value.local_shards()[0].tensor if hasattr(value, "local_shards") else value
+    """What this worker holds of it: tables lie whole on one worker."""
+    if hasattr(value, "local_shards"):
+        return torch.cat([shard.tensor for shard in value.local_shards()]) if value.local_shards() else torch.zeros(0)
+    return value
 
 
 def moved(tables: str, rates: OptimizerConfig) -> dict[str, float]:

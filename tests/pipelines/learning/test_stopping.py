@@ -25,7 +25,7 @@ from pipelines.learning.engine.stopping import DiskFull, Diverged, LossWatch, ca
 from pipelines.learning.runs.epoch_log import complete_records
 from pipelines.learning.runs.run_folder import read_json, write_json
 from pipelines.recipes import OptimizerConfig
-from tests.pipelines.learning.gloo_workers import one_worker, sharded
+from tests.pipelines.learning.gloo_workers import one_worker, run_group, sharded
 from tests.small_disk import fill, small_disk
 
 NAN = float("nan")
@@ -71,6 +71,21 @@ def test_an_agreement_stops_with_the_reason() -> None:
     agreement.note(None)
     agreement.note(Diverged(1, 2, 0, "a"))
     agreement.note(Diverged(1, 3, 0, "b"))
+    with pytest.raises(AllStop):
+        agreement.anyone(True)
+    assert agreement.reason == Diverged(1, 2, 0, "a")
+
+
+def test_workers_hear_of_each_other() -> None:
+    run_group(2, agree)
+
+
+def agree(rank: int, world: int) -> None:
+    """Worker 1 has one thing more to do; worker 0 has a reason to stop after all questions but the last were asked."""
+    agreement = Agreement()
+    questions = [agreement.ask(here) for here in (True, rank == 1, False)]
+    agreement.note(Diverged(1, 2, 0, "a") if rank == 0 else None)
+    assert [agreement.answer(question) for question in questions] == [True, True, False]
     with pytest.raises(AllStop):
         agreement.anyone(True)
     assert agreement.reason == Diverged(1, 2, 0, "a")
