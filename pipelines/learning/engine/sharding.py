@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from fbgemm_gpu.split_table_batched_embeddings_ops_training import WeightDecayMode
 from torch import nn
 from torchrec.distributed import DistributedModelParallel
 from torchrec.distributed.embedding import EmbeddingCollectionSharder
@@ -100,7 +101,10 @@ def distribute(
     topology = Topology(world_size=world, compute_device=device.type, local_world_size=local, **memory)
     planner = planner_of(topology, net.tables, sharding_types, training.batch_size, look_ups, narrowest)
     largest = training.max_gradient_norm
-    fused: dict[str, Any] | None = {"gradient_clipping": True, "max_gradient": largest} if largest else None
+    # By itself fbgemm's row-wise Adagrad takes a `weight_decay` and does nothing with it.
+    fused: dict[str, Any] = {"weight_decay_mode": WeightDecayMode.L2}
+    if largest:
+        fused |= {"gradient_clipping": True, "max_gradient": largest}
     sharders = [EmbeddingBagCollectionSharder(fused_params=fused), EmbeddingCollectionSharder(fused_params=fused)]
     plan = planner.collective_plan(net, sharders, dist.GroupMember.WORLD)
     return DistributedModelParallel(net, device=device, plan=plan, sharders=sharders)

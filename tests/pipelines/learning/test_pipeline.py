@@ -97,6 +97,24 @@ def test_a_schedule_may_be_longer_than_the_run() -> None:
     assert LearningRates(optimizer, config, 4, 20.0).set(0, 4.0) == pytest.approx(0.6)
 
 
+def test_l2_of_a_fused_table_holds_the_rows_that_a_batch_looks_up() -> None:
+    free, held = (after_a_step(OptimizerConfig(table_l2=l2))[ITEMS] for l2 in (0.0, 100.0))
+    looked_up = (free != held).any(1)
+    assert 0 < int(looked_up.sum()) < len(free)
+    assert (held.norm(dim=1) < free.norm(dim=1))[looked_up].all()
+
+
+def after_a_step(config: OptimizerConfig) -> dict[str, torch.Tensor]:
+    """Weights after one step of four examples."""
+    torch.manual_seed(7)
+    objective, model, optimizer = sharded("rowwise_adagrad", optimizer=config)
+    rng = np.random.default_rng(3)
+    optimizer.zero_grad()
+    torch.autograd.backward(objective.losses(model, objective.inputs(examples(rng, 4), rng)).mean())
+    optimizer.step()
+    return {name: whole(value) for name, value in model.state_dict().items()}
+
+
 TOWER, ITEMS = "item_tower.hidden.2.weight", "tables.embedding_bags.item_table.weight"
 
 
