@@ -166,7 +166,12 @@ def content() -> Recipe:
 
 def neural_cf() -> Recipe:
     """NeuMF: factorisation and a perceptron side by side."""
-    return Recipe("neural_cf", NeuralCFConfig(), training=TrainingConfig(epochs=20, validation_users=500, refit=True))
+    return Recipe(
+        "neural_cf",
+        NeuralCFConfig(),
+        training=TrainingConfig(epochs=20, validation_users=500, refit=True),
+        optimizer=OptimizerConfig(table_learning_rate=0.1, table_l2=1e-4, schedule="linear"),
+    )
 
 
 def hybrid() -> Recipe:

@@ -52,11 +52,12 @@ def sequence() -> Space:
 
 
 def neural_cf() -> Space:
-    """Width, negatives and learning rates of NeuMF."""
+    """Width, negatives, learning rates and the L2 of NeuMF's tables."""
     return {
         "model.embedding_dim": ray_tune.choice([16, 32, 64]),
         "model.num_negatives": ray_tune.choice([4, 8, 16]),
-        "optimizer.table_learning_rate": ray_tune.loguniform(0.005, 0.1),
+        "optimizer.table_learning_rate": ray_tune.loguniform(0.02, 0.3),
+        "optimizer.table_l2": ray_tune.loguniform(1e-5, 1e-3),
         "optimizer.dense_learning_rate": ray_tune.loguniform(3e-4, 3e-3),
     }
 

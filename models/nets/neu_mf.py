@@ -13,6 +13,8 @@ from models.model_config import NeuralCFConfig, TableSizes
 
 USER, CANDIDATES = "user", "candidates"
 KEYS = (USER, CANDIDATES)
+_BEGINNING = 0.01
+"""Standard deviation of the tables before training, as in section 4.1."""
 
 
 def neu_mf_tables(sizes: TableSizes, dim: int, device: str = "cpu") -> EmbeddingCollection:
@@ -26,7 +28,7 @@ def neu_mf_tables(sizes: TableSizes, dim: int, device: str = "cpu") -> Embedding
                 num_embeddings=rows,
                 embedding_dim=2 * dim,
                 feature_names=[feature],
-                init_fn=lambda weight: nn.init.normal_(weight, std=dim**-0.5),
+                init_fn=lambda weight: nn.init.normal_(weight, std=_BEGINNING),
             )
             for name, (rows, feature) in looked_up.items()
         ],
