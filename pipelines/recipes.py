@@ -169,7 +169,7 @@ def neural_cf() -> Recipe:
     return Recipe(
         "neural_cf",
         NeuralCFConfig(),
-        training=TrainingConfig(epochs=20, validation_users=500, refit=True),
+        training=TrainingConfig(epochs=20, patience=4, validation_users=500, refit=True),
         optimizer=OptimizerConfig(table_learning_rate=0.1, table_l2=1e-4, schedule="linear"),
     )
 
