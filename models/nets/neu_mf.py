@@ -13,7 +13,7 @@ from models.model_config import NeuralCFConfig, TableSizes
 
 USER, CANDIDATES = "user", "candidates"
 KEYS = (USER, CANDIDATES)
-_BEGINNING = 0.01
+_INIT_STD = 0.01
 """Standard deviation of the tables before training, as in section 4.1."""
 
 
@@ -28,7 +28,7 @@ def neu_mf_tables(sizes: TableSizes, dim: int, device: str = "cpu") -> Embedding
                 num_embeddings=rows,
                 embedding_dim=2 * dim,
                 feature_names=[feature],
-                init_fn=lambda weight: nn.init.normal_(weight, std=_BEGINNING),
+                init_fn=lambda weight: nn.init.normal_(weight, std=_INIT_STD),
             )
             for name, (rows, feature) in looked_up.items()
         ],

@@ -114,7 +114,7 @@ def test_a_killed_or_hanging_actor_is_taken_over_and_another_comes(
         assert set(holders(sqlite_store, Job.LAKE).values()) < before  # by the one that is left, not by a new one
         monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
         monkeypatch.setattr("cluster.consuming.fleet.HUNG_S", 10.0)
-        eventually(lambda: bool(set(holders(sqlite_store, Job.LAKE).values()) - before))
+        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values()) - before) == 1)
         monkeypatch.undo()
         assert len(fleet.health()) == 2
     assert sqlite_store.leases.holders() == []
