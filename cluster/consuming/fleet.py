@@ -73,10 +73,6 @@ class Fleet:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
-    def health(self) -> list[list[Health]]:
-        """Of each consumer."""
-        return list(ray.get([actor.health.remote() for actor in self._actors], timeout=_ANSWER_S))
-
     def stop(self) -> None:
         """Let each finish its step, and end it."""
         self._stop.set()

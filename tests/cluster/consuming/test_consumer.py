@@ -8,12 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import ray
 
-from cluster.consuming.consumer import ConsumeOptions, Consumer, JobLoop
+from cluster.consuming.consumer import HUNG_S, ConsumeOptions, Consumer, JobLoop
 from cluster.consuming.counting import Counting
 from cluster.consuming.fleet import consumers
 from cluster.delta.lake import Lake
@@ -27,6 +28,8 @@ from tests.cluster.consuming.storm import eventually
 from tests.cluster.online.store_suite import event, exposure, read_all
 
 OPTIONS = ConsumeOptions(lake_interval_s=0.1, trending_interval_s=0.05, lease_s=0.6)
+STARTED_S = 120.0
+"""A process that starts imports Ray first, which takes half a minute where others leave it little."""
 
 
 def in_lake(lake: Lake) -> Counter[str]:
@@ -98,25 +101,31 @@ def test_a_step_longer_than_its_lease_is_not_begun_again_for_ever(sqlite_store: 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_killed_or_hanging_actor_is_taken_over_and_another_comes(
-    url: str, sqlite_store: SqliteStore, lake: Lake, blow: signal.Signals, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("end", [None, signal.SIGKILL])
+def test_a_hanging_actor_is_taken_over_and_another_comes(
+    url: str, sqlite_store: SqliteStore, lake: Lake, end: signal.Signals | None
 ) -> None:
-    with consumers(url, lake.uri, 2, OPTIONS) as fleet:
-        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values())) == 2)
-        eventually(lambda: all(fleet._answered))  # one that is still starting is given more time
-        before = set(holders(sqlite_store, Job.LAKE).values())
+    def owners() -> set[str]:
+        return set(holders(sqlite_store, Job.LAKE).values())
+
+    # A consumer is nice to others: where those leave it little, it comes around less often than OPTIONS ask.
+    with consumers(url, lake.uri, 2, replace(OPTIONS, lease_s=4.0)) as fleet:
+        eventually(lambda: all(fleet._answered), STARTED_S)
+        eventually(lambda: len(owners()) == 2)
+        before = owners()
         pid = ray.get(fleet._actors[0].__ray_call__.remote(lambda _: os.getpid()))
         with sqlite_store._file.write():  # so the victim is in none: stopped in a write it would stop all writers
-            os.kill(pid, blow)
+            os.kill(pid, signal.SIGSTOP)
         sqlite_store.append([event(n, user=f"user-{n}") for n in range(40)])
         eventually(lambda: sum(in_lake(lake).values()) == 40)  # long before any is thought to hang
-        assert set(holders(sqlite_store, Job.LAKE).values()) < before  # by the one that is left, not by a new one
-        monkeypatch.setattr("cluster.consuming.fleet._ANSWER_S", 1.0)
-        monkeypatch.setattr("cluster.consuming.fleet.HUNG_S", 10.0)
-        eventually(lambda: len(set(holders(sqlite_store, Job.LAKE).values()) - before) == 1)
-        monkeypatch.undo()
-        assert len(fleet.health()) == 2
+        assert owners() < before  # by the one that is left, not by a new one
+        if end is None:
+            fleet._heard[0] -= HUNG_S  # of the victim alone: a busy machine may keep the other waiting, too
+        else:
+            os.kill(pid, end)
+        eventually(lambda: len(owners()) == 2, STARTED_S)
+        assert len(owners() & before) == 1
+        eventually(lambda: all(fleet._answered), STARTED_S)
     assert sqlite_store.leases.holders() == []
     assert set(in_lake(lake).values()) == {1}
 
