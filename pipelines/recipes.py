@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from models.errors import ConfigError
 from models.features import FeatureSpec
+from models.metrics import RankMetric
 from models.model_config import (
     AlsConfig,
     ContentConfig,
@@ -23,7 +24,7 @@ from models.model_config import (
 )
 from pipelines.learning.data.split import SplitConfig
 from pipelines.overrides import apply_overrides, unknown_key
-from pipelines.setting_checks import check_candidates, check_model, check_setting
+from pipelines.setting_checks import check_model, check_setting, check_validation
 
 _MIN_STEPS = 3_000
 
@@ -62,6 +63,8 @@ class TrainingConfig:
     `min_steps`: on a log so small that a run takes fewer steps, batches shrink, to 256 at least; 0 never shrinks them.
     `validation_candidates`: a retrieval model's held-out item is ranked against so many items that the user has not
     seen, drawn uniformly (the protocol of He et al., 2017, section 4.1); 0: against the whole catalogue.
+    `validation_metric`: what validation chooses by; `auto` is NDCG@10 of a retrieval model, and the AUC of a ranker,
+    which has no other.
     `refit`: once validation has ended a run, train anew for as many epochs on the validation events too.
     `precision`: `auto` is bfloat16 autocast of the dense layers on CUDA and float32 on CPU.
     """
@@ -76,9 +79,15 @@ class TrainingConfig:
     patience: int = 2
     validation_users: int = 2_000
     validation_candidates: int = 0
+    validation_metric: Literal["auto", RankMetric] = "auto"
     refit: bool = False
     max_gradient_norm: float = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @property
+    def rank_metric(self) -> RankMetric:
+        """What a retrieval model validates by."""
+        return "ndcg@10" if self.validation_metric == "auto" else self.validation_metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,7 @@ class Recipe:
     @property
     def metric(self) -> str:
         """Name of the validation score; higher is better."""
-        return "auc" if isinstance(self.model, RankerConfig) else "ndcg@10"
+        return "auc" if isinstance(self.model, RankerConfig) else self.training.rank_metric
 
     @property
     def needs_order(self) -> bool:
@@ -230,7 +239,7 @@ def from_dict(config: dict[str, Any]) -> Recipe:
     nested = {**config, "model": _build(_MODELS[kind], widths, "model.")}
     recipe: Recipe = _build(Recipe, nested, "")
     check_model(recipe.model)
-    check_candidates(recipe.model, recipe.training.validation_candidates)
+    check_validation(recipe.model, recipe.training.validation_candidates, recipe.training.validation_metric)
     return recipe
 
 

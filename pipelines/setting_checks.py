@@ -109,10 +109,13 @@ def check_model(model: ModelConfig) -> None:
         )
 
 
-def check_candidates(model: ModelConfig, num: int) -> None:
-    """`ConfigError` when a ranker is to be validated against drawn items."""
-    if num and isinstance(model, RankerConfig):
-        raise ConfigError(
-            f"training.validation_candidates is of retrieval models; got {num} for a ranker, which validates by AUC on "
-            "lists of its own. Leave it 0."
-        )
+def check_validation(model: ModelConfig, num_candidates: int, metric: str) -> None:
+    """`ConfigError` when a ranker is to be validated as retrieval models are."""
+    if not isinstance(model, RankerConfig):
+        return
+    for name, value, own in (("candidates", num_candidates, 0), ("metric", metric, "auto")):
+        if value != own:
+            raise ConfigError(
+                f"training.validation_{name} is of retrieval models; got {value} for a ranker, which validates by AUC "
+                f"on lists of its own. Leave it {own}."
+            )

@@ -7,6 +7,7 @@ Metrics of lists take `hits`, [num_lists, width] booleans: whether the item at e
 from models.metrics.auc import auc, user_auc
 from models.metrics.average_precision import average_precision
 from models.metrics.bootstrap import Estimate, bootstrap
+from models.metrics.by_rank import RankMetric, by_rank
 from models.metrics.calibration import Reliability, expected_calibration_error, reliability
 from models.metrics.candidate_ranks import candidate_ranks
 from models.metrics.coverage import catalogue_coverage
@@ -17,7 +18,7 @@ from models.metrics.hits import hit_matrix, hits_at
 from models.metrics.log_loss import log_loss, sigmoid
 from models.metrics.mean import mean
 from models.metrics.missing_scores import against_the_model
-from models.metrics.ndcg import ndcg, ndcg_of_ranks
+from models.metrics.ndcg import ndcg
 from models.metrics.novelty import novelty
 from models.metrics.paired_test import PairedTest, paired_test
 from models.metrics.precision import precision
@@ -27,11 +28,13 @@ from models.metrics.reciprocal_rank import reciprocal_rank
 __all__ = [
     "Estimate",
     "PairedTest",
+    "RankMetric",
     "Reliability",
     "against_the_model",
     "auc",
     "average_precision",
     "bootstrap",
+    "by_rank",
     "candidate_ranks",
     "catalogue_coverage",
     "category_vectors",
@@ -44,7 +47,6 @@ __all__ = [
     "log_loss",
     "mean",
     "ndcg",
-    "ndcg_of_ranks",
     "novelty",
     "paired_test",
     "precision",

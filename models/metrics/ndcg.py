@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics.hits import Hits, Values, hits_at
+from models.metrics.hits import Hits, Values
 
 
 def ndcg(hits: Hits, num_relevant: NDArray[np.int64], k: int) -> Values:
@@ -14,8 +14,3 @@ def ndcg(hits: Hits, num_relevant: NDArray[np.int64], k: int) -> Values:
     gained = hits[:, :k] @ (1.0 / np.log2(np.arange(min(k, hits.shape[1])) + 2.0))
     ideal = best[np.minimum(num_relevant, k)]
     return np.asarray(np.divide(gained, ideal, out=np.zeros(len(hits)), where=ideal > 0), np.float64)
-
-
-def ndcg_of_ranks(ranks: NDArray[np.int64], k: int) -> Values:
-    """NDCG of lists with one relevant item each, from its 0-based rank, [num_lists]."""
-    return ndcg(hits_at(ranks, k), np.ones(len(ranks), np.int64), k)

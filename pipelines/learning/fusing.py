@@ -22,7 +22,7 @@ from models.retrievers.loading import load_sources
 from models.tables import Table
 from pipelines.learning.fitting.item_texts import read_texts
 from pipelines.learning.fitting.reporting import RunReporter
-from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
+from pipelines.learning.fitting.validation import validation_score
 from pipelines.learning.fusion_weights import learn_weights
 from pipelines.learning.preparing import Prepared
 from pipelines.learning.refit import SELECTION, refitted
@@ -68,8 +68,8 @@ def train_hybrid(prepared: Prepared, lake: Lake, uri: str, callbacks: Sequence[U
             say(f"{recipe.name}: {name} weighs nothing and is left out")
             shutil.rmtree(out / SOURCES_FOLDER / name)
         save_fusion(out, fused.names, fused.weights.tolist())
-        score = ndcg_at_10(fused, held_out)
-        reporter.record(1, len(held_out.examples), time.monotonic() - started, **{METRIC: score})
+        scores = validation_score(fused, held_out)
+        reporter.record(1, len(held_out.examples), time.monotonic() - started, **scores)
 
     export(uri, write)
 
@@ -103,6 +103,7 @@ def source_recipe(name: str, hybrid: Recipe) -> Recipe:
         recipe.training,
         validation_users=validation_users,
         validation_candidates=hybrid.training.validation_candidates,
+        validation_metric=hybrid.training.validation_metric,
         refit=False,
     )
     return replace(recipe, features=features, split=hybrid.split, seed=hybrid.seed, training=training)

@@ -1,7 +1,7 @@
 """The weights of a hybrid, learned on validation users.
 
 First those that make the held-out items likeliest among the candidates (multinomial logistic regression). Likelihood
-looks at every candidate and a list only at its top, so the weights then climb by NDCG@10 itself, one at a time
+looks at every candidate and a list only at its top, so the weights then climb by the metric itself, one at a time
 (coordinate ascent: Metzler and Croft, "Linear Feature-Based Models for Information Retrieval", 2007), from there or
 from the best source alone. So on the users it was learned on, a hybrid is never worse than its best source.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from models.metrics import RankMetric, by_rank
 from models.retrievers.hybrid import HybridRetriever
 from pipelines.learning.data.held_out import HeldOut
 
@@ -29,7 +30,6 @@ _LEAST_GAIN = 1e-4
 _NEXT_TO_NOTHING = 0.01
 """Of the largest weight. Scores are on one scale, so such a source moves nothing."""
 _MOST_ROUNDS = 20
-_TOP = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,15 @@ class Cases:
     """Candidates of every held-out example, case after case.
 
     `features` [num_candidates, num_features]; `starts` [num_cases], the row at which each case begins; `right`
-    [num_cases], the row of its held-out item; `shares` [num_cases], what each counts, 1 in all.
+    [num_cases], the row of its held-out item; `shares` [num_cases], what each counts, 1 in all; `metric`: what the
+    held-out item's place is worth.
     """
 
     features: Weights
     starts: NDArray[np.int64]
     right: NDArray[np.int64]
     shares: Weights
+    metric: RankMetric = "ndcg@10"
 
     def log_loss(self, weights: Weights) -> tuple[float, Weights]:
         """Mean negative log likelihood of the held-out items, and its slope."""
@@ -54,11 +56,11 @@ class Cases:
         loss = -float(self.shares @ np.log(chances[self.right] + 1e-300))
         return loss, self.shares @ (expected - self.features[self.right])
 
-    def ndcg(self, weights: Weights) -> float:
-        """Mean NDCG@10; a candidate of the same score stands before the held-out item."""
+    def value(self, weights: Weights) -> float:
+        """Mean of the metric; a candidate of the same score stands before the held-out item."""
         scores = self.features @ weights
         before = np.add.reduceat(scores >= self._spread(scores[self.right]), self.starts) - 1
-        return float(self.shares @ np.where(before < _TOP, 1.0 / np.log2(before + 2.0), 0.0))
+        return float(self.shares @ by_rank(self.metric, before))
 
     def _spread(self, by_case: Weights) -> Weights:
         """A number of each case, at each of its candidates."""
@@ -81,7 +83,7 @@ def best_weights(cases: Cases, num_sources: int) -> Weights:
         return np.concatenate([weights[:num_sources], np.maximum(weights[num_sources:], least)])
 
     def score(weights: Weights) -> float:
-        return cases.ndcg(floored(weights))
+        return cases.value(floored(weights))
 
     alone = list(np.eye(cases.features.shape[1])[:num_sources])
     return floored(climbed(score, max([likeliest(cases), *alone], key=score)))
@@ -132,7 +134,8 @@ def validation_cases(retriever: HybridRetriever, held_out: HeldOut) -> Cases:
     starts = np.cumsum([0, *(len(items) for items in rows[:-1])])
     within = [np.searchsorted(items, target) for items, target in zip(rows, held_out.examples.items, strict=True)]
     weights = np.asarray(held_out.weight_of(), np.float64)
-    return Cases(np.concatenate(features), starts, starts + within, weights / max(weights.sum(), 1e-9))
+    shares = weights / max(weights.sum(), 1e-9)
+    return Cases(np.concatenate(features), starts, starts + within, shares, held_out.metric)
 
 
 def _steps(weights: Weights, at: int) -> list[float]:

@@ -71,7 +71,7 @@ def train_net(prepared: Prepared, uri: str, callbacks: Sequence[UserCallback], s
         warm_start = write_warm_start(source, objective, now, recipe.seed, uri)
     loop = LoopConfig(recipe, objective, prepared.held_out, uri, prepared.num_examples, warm_start)
     _fit(_trainer(loop, stream, uri, callbacks, on_gpus), recipe, uri)
-    best = best_epoch(uri, objective.metric)
+    best = best_epoch(uri, recipe.metric)
     assert best is not None  # a run that reported no checkpoint has failed
     try:
         export_net(recipe, corpus, known.sizes, checkpoint_at(uri, best), prepared.held_out, uri)
@@ -122,7 +122,7 @@ def _trainer(
             storage_path=storage_uri(uri),
             failure_config=FailureConfig(max_failures=training.max_failures),
             checkpoint_config=CheckpointConfig(
-                num_to_keep=3, checkpoint_score_attribute=loop.objective.metric if loop.held_out else None
+                num_to_keep=3, checkpoint_score_attribute=loop.recipe.metric if loop.held_out else None
             ),
             callbacks=[EpochLog(uri), *callbacks],
         ),

@@ -98,7 +98,7 @@ def _held_out(recipe: Recipe, encoded: Dataset, order: Order, num_items: int) ->
     if not seen:
         return None
     examples = examples_of({name: np.concatenate(parts) for name, parts in columns.items()})
-    held_out = HeldOut(examples, seen, np.asarray(weights))
+    held_out = HeldOut(examples, seen, np.asarray(weights), metric=recipe.training.rank_metric)
     if num := recipe.training.validation_candidates:
         rng = generator(recipe.seed, "validation candidates")
         barred = (np.append(rows, item) for rows, item in zip(seen, examples.items, strict=True))

@@ -102,9 +102,11 @@ def test_heads_divide_the_width_and_exposures_need_no_negatives() -> None:
     load_recipe("ranker", ["model.num_negatives=0", "model.examples=exposures"])
 
 
-def test_a_ranker_draws_nothing_to_validate_against() -> None:
+def test_a_ranker_validates_by_auc_on_its_own_lists() -> None:
     with pytest.raises(ConfigError, match=r"validation_candidates is of retrieval models; got 9"):
         load_recipe("ranker", ["training.validation_candidates=9"])
+    with pytest.raises(ConfigError, match=r"validation_metric is of retrieval models; got mrr@10 .* Leave it auto"):
+        load_recipe("ranker", ["training.validation_metric=mrr@10"])
 
 
 def test_an_unknown_recipe_lists_the_known() -> None:

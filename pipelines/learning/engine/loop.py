@@ -126,7 +126,7 @@ class _Worker:
             steps_done=self._progress.steps_done + steps,
         )
         seconds = time.monotonic() - started
-        scored = {self._config.objective.metric: score} if self._config.held_out else {}
+        scored = {self._recipe.metric: score} if self._config.held_out else {}
         speed = {
             "samples": samples,
             "samples_per_s": samples / seconds,

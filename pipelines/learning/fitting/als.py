@@ -31,7 +31,7 @@ from models.retrievers.retriever import Retriever
 from models.seeds import derive_seed
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
-from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
+from pipelines.learning.fitting.validation import validation_score
 from pipelines.learning.runs.indexing import save_index
 from pipelines.recipes import Recipe, TrainingConfig
 
@@ -133,9 +133,10 @@ def best_factors(
         for side in (0, 1):
             reporter.live(epoch, side * num_events // 2, num_events)
             model.step(side)
-        scores = {} if held_out is None else {METRIC: ndcg_at_10(model.retriever(), held_out)}
-        if not scores or scores[METRIC] > best_score:
-            best, best_score, best_epoch = model.item_factors(), scores.get(METRIC, 0.0), epoch
+        scores = validation_score(model.retriever(), held_out)
+        score = sum(scores.values())
+        if not scores or score > best_score:
+            best, best_score, best_epoch = model.item_factors(), score, epoch
         reporter.record(epoch, num_events, time.monotonic() - started, **scores)
         if scores and patience and epoch - best_epoch >= patience:
             break

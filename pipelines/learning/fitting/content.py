@@ -24,7 +24,7 @@ from pipelines.learning.fitting.als import best_factors, folding, scaled, settin
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
 from pipelines.learning.fitting.text_encoders import make_encoder
-from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
+from pipelines.learning.fitting.validation import validation_score
 from pipelines.learning.runs.indexing import save_index
 from pipelines.recipes import Recipe, TrainingConfig
 
@@ -47,9 +47,7 @@ def fit_content(recipe: Recipe, material: Material, out: Path, reporter: Reporte
     vectors = with_last(vectors)
     encode = load_content(out, VectorIndex.exact(vectors)).user_vectors
     index = save_index(out, vectors, encode, material.held_out, recipe.seed)
-    scores = {}
-    if material.held_out is not None:
-        scores = {METRIC: ndcg_at_10(load_content(out, index), material.held_out)}
+    scores = validation_score(load_content(out, index), material.held_out)
     reporter.record(1, material.interactions.nnz, time.monotonic() - started, **scores)
 
 

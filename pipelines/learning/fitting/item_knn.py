@@ -15,7 +15,7 @@ from models.retrievers.item_knn import ItemKnnRetriever
 from pipelines.learning.fitting.ease import MOST_ITEMS, ease, ridge_of
 from pipelines.learning.fitting.material import Material
 from pipelines.learning.fitting.reporting import Reporter
-from pipelines.learning.fitting.validation import METRIC, ndcg_at_10
+from pipelines.learning.fitting.validation import validation_score
 
 _NEIGHBOURS, _NEIGHBOURS_OF_EASE = 100, 300
 _BM25 = {"K1": 1.2, "B": 0.75}
@@ -29,7 +29,7 @@ def fit_item_knn(config: ItemKnnConfig, material: Material, out: Path, reporter:
     similarities = similar_items(config, material.interactions, material.num_threads)
     retriever = ItemKnnRetriever(similarities, config.recency_half_life)
     retriever.save(out)
-    scores = {} if material.held_out is None else {METRIC: ndcg_at_10(retriever, material.held_out)}
+    scores = validation_score(retriever, material.held_out)
     reporter.record(1, material.interactions.nnz, time.monotonic() - started, **scores)
 
 

@@ -9,20 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.metrics import candidate_ranks, ndcg_of_ranks
+from models.metrics import candidate_ranks
 from pipelines.learning.data.held_out import HeldOut
 
-METRIC = "ndcg@10"
 _USERS_AT_A_TIME = 512
 
 
-def ndcg_at_10(users: Tensor, items: Tensor, held_out: HeldOut) -> NDArray[np.float64]:
-    """NDCG@10 of each held-out example from [num_examples, dim] and [num_items, dim] vectors."""
+def values_of_vectors(users: Tensor, items: Tensor, held_out: HeldOut) -> NDArray[np.float64]:
+    """The metric of each held-out example from [num_examples, dim] and [num_items, dim] vectors."""
     parts = []
     for start in range(0, len(users), _USERS_AT_A_TIME):
         part = slice(start, start + _USERS_AT_A_TIME)
         scores = (users[part] @ items.T).float().cpu().numpy()
-        parts.append(ndcg_of_scores(scores, held_out.take(part)))
+        parts.append(values_of_scores(scores, held_out.take(part)))
     return np.concatenate(parts)
 
 
@@ -31,13 +30,13 @@ def by_batch(total: int, vectors: Callable[[slice], Tensor], size: int = 4_096) 
     return torch.cat([vectors(slice(start, min(start + size, total))) for start in range(0, total, size)])
 
 
-def ndcg_of_scores(scores: NDArray[np.float32], held_out: HeldOut) -> NDArray[np.float64]:
-    """NDCG@10 of each line of [batch, num_items] scores, which may be overwritten where the user has seen the item."""
+def values_of_scores(scores: NDArray[np.float32], held_out: HeldOut) -> NDArray[np.float64]:
+    """The metric of each line of [batch, num_items] scores, overwritten where the user has seen the item."""
     target = scores[np.arange(len(scores)), held_out.examples.items]
     if held_out.among is not None:
         owner, rows = held_out.competitors()
-        return ndcg_of_ranks(candidate_ranks(target, scores[owner, rows], owner), 10)
+        return held_out.values(candidate_ranks(target, scores[owner, rows], owner))
     for line, seen in zip(scores, held_out.seen, strict=True):
         line[seen] = -np.inf
     # A tie counts against the model, and so does NaN; the target itself is not above itself.
-    return ndcg_of_ranks((~(scores < target[:, None])).sum(axis=1) - 1, 10)
+    return held_out.values((~(scores < target[:, None])).sum(axis=1) - 1)

@@ -33,8 +33,6 @@ class ImpressionRankerObjective(ExampleStream):
     Positions are dropped at random (`position_dropout`), so that the rest of the net learns to do without.
     """
 
-    metric = "auc"
-
     def __init__(self, config: RankerConfig, known: Known) -> None:
         super().__init__(known)
         self._config, self._features, self._recent = config, known.features, known.spec.recent_length

@@ -18,15 +18,13 @@ from pipelines.learning.data.examples import Examples
 from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.example_stream import ExampleStream
-from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_of_scores
+from pipelines.learning.objectives.full_ranking import by_batch, values_of_scores
 from pipelines.learning.objectives.objective import Inputs, device_of
 from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 
 class NeuralCFObjective(ExampleStream):
     """Logistic loss of a positive against uniform negatives (He et al., 2017, section 3.1.1)."""
-
-    metric = METRIC
 
     def __init__(self, config: NeuralCFConfig, known: Known) -> None:
         super().__init__(known)
@@ -51,7 +49,7 @@ class NeuralCFObjective(ExampleStream):
         return F.softplus(-logits[:, 0]) + others.sum(1)
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
-        """NDCG@10 among what each example is ranked against: see `HeldOut`."""
+        """The metric among what each example is ranked against: see `HeldOut`."""
         rows = held_out.examples.users.user
         users = by_batch(len(rows), lambda part: self._found(net, USER, rows[part]))
         items = by_batch(self._num_items, lambda part: self._found(net, CANDIDATES, np.arange(self._num_items)[part]))
@@ -59,7 +57,7 @@ class NeuralCFObjective(ExampleStream):
         parts = []
         for row, user in enumerate(users):
             scores = net.combine(user, items, share)[None].float().cpu().numpy()
-            parts.append(ndcg_of_scores(scores, held_out.take(slice(row, row + 1))))
+            parts.append(values_of_scores(scores, held_out.take(slice(row, row + 1))))
         return np.concatenate(parts)
 
     def _found(self, net: Any, key: str, rows: NDArray[np.int64]) -> Tensor:

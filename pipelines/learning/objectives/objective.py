@@ -41,9 +41,6 @@ class Batching:
 class Objective(Protocol):
     """The training loop knows nothing of a net but this."""
 
-    metric: str
-    """Name of the validation score; higher is better."""
-
     def build(self, device: str) -> nn.Module:
         """The net; its `tables` are what is sharded."""
 

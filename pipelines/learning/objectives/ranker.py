@@ -29,8 +29,6 @@ class RankerObjective(ExampleStream):
     Any positive event counts as a click: the only head that is learned.
     """
 
-    metric = "auc"
-
     def __init__(self, config: RankerConfig, known: Known) -> None:
         super().__init__(known)
         self._config, self._features, self._recent = config, known.features, known.spec.recent_length

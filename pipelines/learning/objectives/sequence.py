@@ -20,7 +20,7 @@ from pipelines.learning.data.examples import Block, Expansion
 from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.data.known import Known
 from pipelines.learning.data.windows import Windows, training_sequences, window_batches
-from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
+from pipelines.learning.objectives.full_ranking import by_batch, values_of_vectors
 from pipelines.learning.objectives.objective import Batching, Inputs, device_of
 
 _USERS_AT_A_TIME = 512
@@ -28,8 +28,6 @@ _USERS_AT_A_TIME = 512
 
 class SequenceObjective:
     """Sampled softmax or gBCE against negatives shared by the batch."""
-
-    metric = METRIC
 
     def __init__(self, config: SequenceConfig, known: Known) -> None:
         self._config, self._known = config, known
@@ -96,11 +94,11 @@ class SequenceObjective:
         return shared_softmax(states, positives, negatives, t["hits"], t["log_expected"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
-        """NDCG@10 among what each example is ranked against: see `HeldOut`."""
+        """The metric among what each example is ranked against: see `HeldOut`."""
         histories = held_out.examples.users.history
         users = by_batch(len(histories), lambda part: self._users(net, histories[part]), _USERS_AT_A_TIME)
         items = by_batch(self._num_items, lambda part: self._items(net, np.arange(self._num_items)[part]))
-        return ndcg_at_10(users, items, held_out)
+        return values_of_vectors(users, items, held_out)
 
     def _negatives(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Rows that a batch shares, and the log of how often each was expected; for a full softmax each item once."""

@@ -18,15 +18,13 @@ from pipelines.learning.data.examples import Examples
 from pipelines.learning.data.held_out import HeldOut
 from pipelines.learning.data.known import Known
 from pipelines.learning.objectives.example_stream import ExampleStream
-from pipelines.learning.objectives.full_ranking import METRIC, by_batch, ndcg_at_10
+from pipelines.learning.objectives.full_ranking import by_batch, values_of_vectors
 from pipelines.learning.objectives.objective import Inputs, device_of
 from pipelines.learning.objectives.unknown_users import unknown_to_some
 
 
 class TwoTowerObjective(ExampleStream):
     """Sampled softmax over in-batch and as many uniform negatives, logQ-corrected."""
-
-    metric = METRIC
 
     def __init__(self, config: TwoTowerConfig, known: Known) -> None:
         super().__init__(known)
@@ -57,10 +55,10 @@ class TwoTowerObjective(ExampleStream):
         return sampled_softmax(users, items, negatives, inputs.tensors["rows"], inputs.tensors["log_expected"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
-        """NDCG@10 among what each example is ranked against: see `HeldOut`."""
+        """The metric among what each example is ranked against: see `HeldOut`."""
         users = by_batch(len(held_out.examples), lambda part: self._users(net, held_out.examples.take(part)))
         items = by_batch(len(self._features), lambda part: self._items(net, np.arange(len(self._features))[part]))
-        return ndcg_at_10(users, items, held_out)
+        return values_of_vectors(users, items, held_out)
 
     def _users(self, net: Any, examples: Examples) -> Tensor:
         features = to_kjt(tower_users(examples.users, self._recent), TOWER_KEYS, len(examples))

@@ -110,7 +110,7 @@ def test_figures_of_all_cases_are_those_of_each() -> None:
         rank = int((block > block[right]).sum())
         ndcg += share / np.log2(rank + 2) if rank < 10 else 0.0
     assert cases.log_loss(weights)[0] == pytest.approx(loss)
-    assert cases.ndcg(weights) == pytest.approx(ndcg)
+    assert cases.value(weights) == pytest.approx(ndcg)
     step = np.asarray([0.0, 1e-6, 0.0])
     slope = (cases.log_loss(weights + step)[0] - cases.log_loss(weights - step)[0]) / 2e-6
     assert cases.log_loss(weights)[1][1] == pytest.approx(slope, rel=1e-4)
@@ -124,9 +124,9 @@ def test_a_hybrid_is_as_good_as_its_best_source_where_likelihood_is_not() -> Non
     first[:6, 0], first[6:, 0], second[:, 0] = 1.0, -20.0, 0.55
     starts = np.arange(num) * size
     cases = Cases(np.stack([first.ravel(), second.ravel()], axis=1), starts, starts, np.full(num, 1 / num))
-    assert cases.ndcg(np.asarray([1.0, 0.0])) == pytest.approx(0.6)
-    assert cases.ndcg(likeliest(cases)) < 0.3
-    assert cases.ndcg(best_weights(cases, 2)) >= 0.6
+    assert cases.value(np.asarray([1.0, 0.0])) == pytest.approx(0.6)
+    assert cases.value(likeliest(cases)) < 0.3
+    assert cases.value(best_weights(cases, 2)) >= 0.6
 
 
 def test_sources_are_trained_as_the_hybrid_says() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,13 +14,15 @@ from hypothesis import strategies as st
 
 from cluster.delta.lake import Lake
 from models.index.vector_index import VectorIndex
+from models.metrics import RankMetric, hit_rate, hits_at, ndcg, reciprocal_rank
 from models.retrievers.vectors import VectorRetriever
 from pipelines.learning.data.corpus import load_corpus
 from pipelines.learning.data.examples import Examples
 from pipelines.learning.data.held_out import HeldOut, unseen
-from pipelines.learning.fitting.validation import ndcg_at_10
-from pipelines.learning.objectives.full_ranking import ndcg_of_scores
+from pipelines.learning.fitting.validation import validation_score
+from pipelines.learning.objectives.full_ranking import values_of_scores
 from pipelines.learning.preparing import prepare
+from pipelines.learning.trainer import train
 from pipelines.recipes import load_recipe
 from tests.models.retrievers.test_hybrid import Fixed, users
 from tests.pipelines.learning.checkerboard import SIZE, write_checkerboard
@@ -51,14 +56,28 @@ def test_an_item_among_some_stands_as_in_the_catalogue_without_the_others(seed: 
     weights = rng.random(num_users) + 0.1
     drawn, whole = HeldOut(examples, nobody, weights, among), HeldOut(examples, others, weights)
     scores = rng.integers(0, 12, (num_users, num_items)).astype(np.float32)  # with ties
-    assert ndcg_of_scores(scores.copy(), drawn).tolist() == ndcg_of_scores(scores.copy(), whole).tolist()
+    assert values_of_scores(scores.copy(), drawn).tolist() == values_of_scores(scores.copy(), whole).tolist()
     part = slice(1, 4)
-    assert ndcg_of_scores(scores[part].copy(), drawn.take(part)).tolist() == (
-        ndcg_of_scores(scores[part].copy(), whole.take(part)).tolist()
+    assert values_of_scores(scores[part].copy(), drawn.take(part)).tolist() == (
+        values_of_scores(scores[part].copy(), whole.take(part)).tolist()
     )
     distinct = rng.permutation(num_items).astype(np.float32)[:, None]  # a search may order ties as it likes
     retriever = VectorRetriever(Fixed(1.0), VectorIndex.exact(distinct))
-    assert ndcg_at_10(retriever, drawn) == pytest.approx(ndcg_at_10(retriever, whole))
+    for metric in get_args(RankMetric):
+        among, in_all = (validation_score(retriever, replace(kept, metric=metric)) for kept in (drawn, whole))
+        assert among == pytest.approx(in_all)
+        assert set(among) == {metric}
+
+
+def test_each_metric_is_that_of_lists_with_one_relevant_item() -> None:
+    ranks = np.asarray([0, 1, 4, 9, 10, 500])
+    held_out = HeldOut(Examples(users(*[[]] * 6), ranks), [])
+    hits, one = hits_at(ranks, 501), np.ones(6, np.int64)
+    assert held_out.values(ranks).tolist() == pytest.approx(ndcg(hits, one, 10).tolist())
+    assert replace(held_out, metric="hit_rate@10").values(ranks).tolist() == hit_rate(hits, 10).tolist()
+    assert replace(held_out, metric="mrr@10").values(ranks).tolist() == pytest.approx(
+        reciprocal_rank(hits, 10).tolist()
+    )
 
 
 @pytest.mark.slow
@@ -77,3 +96,20 @@ def test_a_run_draws_as_many_as_its_recipe_says(ray_session: None, tmp_path: Pat
         assert len(rows) == 3
         assert not {*rows.tolist()} & {*seen.tolist(), item}
         assert rows.max() < SIZE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["als", "two_tower", "hybrid"])
+def test_a_run_validates_by_the_metric_that_its_recipe_names(ray_session: None, tmp_path: Path, name: str) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    write_checkerboard(lake)
+    settings = ["training.validation_metric=mrr@10", "training.refit=false"]
+    if name == "hybrid":
+        settings.append('model.sources=["als", "item_knn"]')
+    run = train(load_recipe(name, settings), lake, str(tmp_path / "runs"))
+    runs = [run.uri, *Path(run.uri).glob("sources/*")]
+    assert len(runs) == (3 if name == "hybrid" else 1)
+    for uri in runs:
+        records = json.loads((Path(uri) / "metrics.json").read_bytes())
+        assert records
+        assert all("mrr@10" in record and "ndcg@10" not in record for record in records)
