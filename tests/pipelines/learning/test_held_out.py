@@ -103,7 +103,7 @@ def test_a_run_draws_as_many_as_its_recipe_says(ray_session: None, tmp_path: Pat
 def test_a_run_validates_by_the_metric_that_its_recipe_names(ray_session: None, tmp_path: Path, name: str) -> None:
     lake = Lake(str(tmp_path / "lake"))
     write_checkerboard(lake)
-    settings = ["training.validation_metric=mrr@10", "training.refit=false"]
+    settings = ["training.validation_metric=mrr@10", "training.epochs=2", "training.refit=false"]
     if name == "hybrid":
         settings.append('model.sources=["als", "item_knn"]')
     run = train(load_recipe(name, settings), lake, str(tmp_path / "runs"))
