@@ -69,7 +69,7 @@ def test_the_command_consumes_says_how_far_it_is_and_gives_its_share_back(
 def test_one_that_hangs_ends_its_process(
     url: str, sqlite_store: OnlineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for_ever, made = threading.Event(), []
+    hanging, for_ever, made = threading.Event(), threading.Event(), []
 
     class Noted(Consumer):
         """The real one, which the test can stop once its thread goes on."""
@@ -79,17 +79,19 @@ def test_one_that_hangs_ends_its_process(
             made.append(self)
 
     def hang(*_: Any) -> None:
+        hanging.set()
         for_ever.wait(60)
 
     monkeypatch.setattr(LakeSink, "step", hang)
     monkeypatch.setattr(here, "Consumer", Noted)
-    monkeypatch.setattr(here, "HUNG_S", 0.3)
+    monkeypatch.setattr(here, "HUNG_S", 2.0)  # a busy machine alone keeps nobody waiting for so long
     monkeypatch.setattr(here, "_CHECK_EVERY_S", 0.05)
     sqlite_store.append([event(1)])
     started = time.monotonic()
     with pytest.raises(ShoalError, match="has done nothing for"):
         consume_here(url, f"{tmp_path}/lake", OPTIONS, threading.Event(), None)
     assert time.monotonic() - started < 10
+    assert hanging.is_set()
     for_ever.set()
     made[0].stop()
 

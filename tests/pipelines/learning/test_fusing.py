@@ -102,15 +102,18 @@ def random_cases() -> Cases:
 
 def test_figures_of_all_cases_are_those_of_each() -> None:
     cases, weights = random_cases(), np.asarray([0.3, 0.0, 1.5])
-    loss = ndcg = 0.0
+    loss = ndcg = hit_rate = 0.0
     for block, right, share in zip(
         np.split(cases.features @ weights, cases.starts[1:]), cases.right - cases.starts, cases.shares, strict=True
     ):
         loss -= share * np.log(np.exp(block[right]) / np.exp(block).sum())
         rank = int((block > block[right]).sum())
         ndcg += share / np.log2(rank + 2) if rank < 10 else 0.0
+        hit_rate += share * (rank < 10)
     assert cases.log_loss(weights)[0] == pytest.approx(loss)
     assert cases.value(weights) == pytest.approx(ndcg)
+    assert replace(cases, metric="hit_rate@10").value(weights) == pytest.approx(hit_rate)
+    assert 0.0 < ndcg < hit_rate < 1.0
     step = np.asarray([0.0, 1e-6, 0.0])
     slope = (cases.log_loss(weights + step)[0] - cases.log_loss(weights - step)[0]) / 2e-6
     assert cases.log_loss(weights)[1][1] == pytest.approx(slope, rel=1e-4)
