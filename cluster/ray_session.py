@@ -34,10 +34,15 @@ _LEAN = {
 """A task's memory goes back to the machine when it ends: otherwise glibc, Arrow and Polars (jemalloc) keep it, in each
 worker the most that it ever needed. Not for training, whose steps take and give back the same memory all the time.
 """
-_STEADY = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+_STEADY = {
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
 """A step of training takes and gives back the same megabytes each time. glibc moves its own limits for what it returns
 to the machine by what was freed first, and where they end up under that, every step has its pages cleared again: a
-sixth of a worker's time.
+sixth of a worker's time. The pad is for threads, whose memory comes in heaps of 64 MiB: an empty one goes back however
+large the limits are, unless it is no more than the pad.
 """
 _PRIVATE = "PRIVATE_RAY_SESSION"
 _ONE_MACHINE = {

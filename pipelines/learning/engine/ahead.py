@@ -11,10 +11,16 @@ _Item = TypeVar("_Item")
 
 
 def ahead(items: Iterator[_Item], num: int = 2) -> Iterator[_Item]:
-    """The same items in the same order, up to `num` of them made before they are asked for."""
+    """The same items in the same order, up to `num` of them made before they are asked for.
+
+    Who takes no more does not wait for one that is being made, which may be waiting for others who take no more either.
+    """
     end = object()
-    with ThreadPoolExecutor(1, "ahead") as thread:
+    thread = ThreadPoolExecutor(1, "ahead")
+    try:
         waiting = deque(thread.submit(next, items, end) for _ in range(num))
         while (item := waiting.popleft().result()) is not end:
             waiting.append(thread.submit(next, items, end))
             yield item  # type: ignore[misc]
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)

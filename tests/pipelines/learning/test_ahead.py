@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -37,3 +38,19 @@ def test_an_error_comes_after_the_items_before_it() -> None:
     assert next(taken) == 1
     with pytest.raises(OSError, match="no more"):
         next(taken)
+
+
+def test_who_takes_no_more_does_not_wait_for_what_is_being_made() -> None:
+    others = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        others.wait(60)
+        yield 2
+
+    taken = ahead(items())
+    assert next(taken) == 1
+    started = time.monotonic()
+    taken.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started < 30
+    others.set()
