@@ -42,7 +42,7 @@ _STEADY = {
 """A step of training takes and gives back the same megabytes each time. glibc moves its own limits for what it returns
 to the machine by what was freed first, and where they end up under that, every step has its pages cleared again: a
 sixth of a worker's time. The pad is for threads, whose memory comes in heaps of 64 MiB: an empty one goes back however
-large the limits are, unless it is no more than the pad.
+large the limits are, unless the heap before it has less room than the pad.
 """
 _PRIVATE = "PRIVATE_RAY_SESSION"
 _ONE_MACHINE = {

@@ -85,7 +85,7 @@ class _Worker:
         stepping = Stepping(self._model, self._optimizer, config.objective, self._device, training.precision)
         self._steps = steps_of(stepping)
         self._progress = Progress()
-        self._made: Iterator[Step | None] = iter(())
+        self._made = ahead(self._make())
         self._agreement = Agreement()
         self._live = time.monotonic()
         if self._rank == 0:
@@ -111,7 +111,6 @@ class _Worker:
     def train(self) -> Stopped | None:
         """Epochs until done, out of patience, or stopped."""
         training = self._recipe.training
-        self._made = ahead(self._make(self._progress.epochs_done + 1))
         while self._progress.epochs_done < training.epochs:
             waited = self._progress.epochs_done - self._progress.best_epoch
             if training.patience and self._config.held_out and waited >= training.patience:
@@ -184,9 +183,9 @@ class _Worker:
             yield step or self._step(self._config.objective.blank(), rng, weight=0.0)
             step, question = coming, about_coming
 
-    def _make(self, first_epoch: int) -> Iterator[Step | None]:
-        """Steps of every epoch to come, and None after each: one begins to stream while that before it validates."""
-        for epoch in range(first_epoch, self._recipe.training.epochs + 1):
+    def _make(self) -> Iterator[Step | None]:
+        """Steps of every epoch to come, and None after each; so an epoch begins to stream while the last one ends."""
+        for epoch in range(self._progress.epochs_done + 1, self._recipe.training.epochs + 1):
             rng = generator(self._recipe.seed, "negatives", epoch, self._rank)
             for batch in self._batches(epoch):
                 yield self._step(batch, rng)
