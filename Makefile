@@ -16,6 +16,9 @@ $(VENV)/.installed: shoal/requirements.lock
 	sed '/accelerator: $(if $(filter cuda,$(ACCELERATOR)),cpu,cuda)/d' shoal/requirements.lock > $(VENV)/lock.txt
 	$(RUN) -m pip install --quiet --no-deps --disable-pip-version-check -r $(VENV)/lock.txt
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
+	@$(RUN) -c "import torch" || { echo "make: the torch that pip found does not load here. On Linux without a GPU it is the build for" \
+		"GPUs, unless pip also looks where PyTorch keeps its CPU builds: set PIP_EXTRA_INDEX_URL to that index" \
+		"(pytorch.org, Get Started, Compute Platform CPU) and run make clean install." >&2; exit 1; }
 	touch $@
 
 demo: install
