@@ -20,14 +20,31 @@ def expected_counts(share: Tensor, num_in_batch: int, num_uniform: int, num_item
     return num_in_batch * share + num_uniform / num_items
 
 
-def sampled_softmax(users: Tensor, positives: Tensor, negatives: Tensor, rows: Tensor, log_expected: Tensor) -> Tensor:
+def accidental_hits(rows: Tensor, num_examples: int) -> Tensor:
+    """Which candidates are an example's own positive in another column than its own, [2, num_hits].
+
+    `rows`: item rows of the candidates, the examples' positives first. A hit is an example and a candidate.
+    """
+    ordered, candidates = rows.sort()
+    own = rows[:num_examples]
+    first = torch.searchsorted(ordered, own)
+    num = torch.searchsorted(ordered, own, right=True) - first
+    examples = torch.arange(num_examples).repeat_interleave(num)
+    before = num.cumsum(0) - num
+    places = torch.arange(len(examples)) + (first - before).repeat_interleave(num)
+    hits = torch.stack([examples, candidates[places]])
+    return hits[:, hits[0] != hits[1]]
+
+
+def sampled_softmax(users: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_expected: Tensor) -> Tensor:
     """Cross entropy of each example against all positives and negatives of the batch, [batch].
 
-    `users`, `positives`: [batch, dim]; `negatives`: [num_negatives, dim]; `rows`: item rows of the positives, then of
-    the negatives, and `log_expected` the log of their `expected_counts`, both [batch + num_negatives].
+    `users`, `positives`: [batch, dim]; `negatives`: [num_negatives, dim]; `hits`: as `accidental_hits` finds them;
+    `log_expected`: the log of the candidates' `expected_counts`, of the positives and then of the negatives,
+    [batch + num_negatives].
     """
     target = torch.arange(len(users), device=users.device)
-    accidental = rows[: len(users), None] == rows
-    accidental[target, target] = False
     logits = torch.addmm(-log_expected, users, torch.cat([positives, negatives]).T)
-    return F.cross_entropy(logits.masked_fill_(accidental, _MASKED), target, reduction="none")
+    with torch.no_grad():  # what is masked has a probability of exactly 0, and so no gradient anyway
+        logits[hits[0], hits[1]] = _MASKED
+    return F.cross_entropy(logits, target, reduction="none")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -31,26 +32,28 @@ from tests.benchmarks.sizes import sizes
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
 MIN_OF_MEMORY, MIN_OF_TWO_WORKERS = 0.9, 1.5
+EPOCHS = 4
+"""The first warms up; of the others the median counts, since a machine that others share falters now and then."""
 
 
 def recipe(num_workers: int) -> Recipe:
-    """Two epochs (the first one warms up) and no validation, so that samples/s are those of steps alone."""
+    """No validation, so that samples/s are those of steps alone."""
     settings = {
-        "split.protocol": "none", "features.history_length": 50, "training.epochs": 2, "training.min_steps": 0,
+        "split.protocol": "none", "features.history_length": 50, "training.epochs": EPOCHS, "training.min_steps": 0,
         "training.num_workers": num_workers, "training.cpus_per_worker": 1.0,
     }  # fmt: skip
     return load_recipe("two_tower", [f"{name}={value}" for name, value in settings.items()])
 
 
 def test_training_streams_as_fast_as_it_steps(ray_session: None, tmp_path: Path) -> None:
-    (num_events,) = sizes("BENCHMARK_EVENTS", [1_000_000])
+    (num_events,) = sizes("BENCHMARK_EVENTS", [500_000])
     lake = Lake(str(tmp_path / "lake"))
     write_log(lake, num_events)
     memory = [from_memory(recipe(1), lake, tmp_path / "0")]
     streamed = {}
     for num_workers in (1, 2):
         run = train(recipe(num_workers), lake, str(tmp_path / "runs"), run_id=f"workers-{num_workers}")
-        streamed[num_workers] = run.epochs[-1]["samples_per_s"]
+        streamed[num_workers] = median(epoch["samples_per_s"] for epoch in run.epochs[1:])
         memory.append(from_memory(recipe(1), lake, tmp_path / str(num_workers)))
     print(f"\n{num_events:,} events, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"samples/s: from memory {', '.join(f'{speed:,.0f}' for speed in memory)}; streamed by workers {streamed}")
@@ -62,7 +65,7 @@ def test_training_streams_as_fast_as_it_steps(ray_session: None, tmp_path: Path)
 
 
 def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
-    """Samples/s of an epoch of ready tensors through the worker's own step, alone in its process group."""
+    """Samples/s of epochs of ready tensors through the worker's own step, alone in its process group."""
     lake = lake.pinned()
     prepared = prepare(recipe, load_corpus(recipe, lake), lake)  # with the settings that a run fills in
     recipe = prepared.recipe
@@ -86,7 +89,7 @@ def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
         optimizer = optimizer_of(model, recipe.optimizer, training)
         take = plain(Stepping(model, optimizer, objective, device, training.precision))
         rates = []
-        for _ in range(2):
+        for _ in range(EPOCHS):
             started = time.monotonic()
             losses = [done.loss_sum for done in take(iter(steps), lambda: None)]
             rates.append(sum(step.features.stride() for step in steps) / (time.monotonic() - started))
@@ -94,4 +97,4 @@ def from_memory(recipe: Recipe, lake: Lake, folder: Path) -> float:
     finally:
         dist.destroy_process_group()
         torch.set_num_threads(threads)
-    return rates[-1]
+    return median(rates[1:])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.model_config import TwoTowerConfig
 from models.nets.jagged import to_kjt
-from models.nets.sampled_softmax import expected_counts, sampled_softmax
+from models.nets.sampled_softmax import accidental_hits, expected_counts, sampled_softmax
 from models.nets.two_tower import TwoTower
 from models.nets.two_tower_inputs import TOWER_KEYS, tower_items, tower_tables, tower_users
 from pipelines.learning.data.examples import Examples
@@ -47,12 +47,13 @@ class TwoTowerObjective(ExampleStream):
         }
         rows = torch.from_numpy(np.concatenate([batch.items, negatives]))
         counts = expected_counts(self._share[rows], len(batch), len(batch), len(self._share))
-        return Inputs(to_kjt(looked_up, TOWER_KEYS, len(batch)), {"rows": rows, "log_expected": torch.log(counts)})
+        tensors = {"hits": accidental_hits(rows, len(batch)), "log_expected": torch.log(counts)}
+        return Inputs(to_kjt(looked_up, TOWER_KEYS, len(batch)), tensors)
 
     def losses(self, net: nn.Module, inputs: Inputs) -> Tensor:
         """Cross entropy, [batch]."""
         users, items, negatives = net(inputs.features)
-        return sampled_softmax(users, items, negatives, inputs.tensors["rows"], inputs.tensors["log_expected"])
+        return sampled_softmax(users, items, negatives, inputs.tensors["hits"], inputs.tensors["log_expected"])
 
     def scores(self, net: Any, held_out: HeldOut, rng: np.random.Generator) -> NDArray[np.float64]:
         """The metric among what each example is ranked against: see `HeldOut`."""

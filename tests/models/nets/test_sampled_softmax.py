@@ -6,9 +6,11 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
-from models.nets.sampled_softmax import expected_counts, sampled_softmax
+from models.nets.sampled_softmax import accidental_hits, expected_counts, sampled_softmax
 
 # Two examples in one dimension, one uniform negative:
 #   users 1 and 2; positives 3 (row 0) and 1 (row 1); negative 2 (row 2)
@@ -21,7 +23,7 @@ NO_CORRECTION = torch.zeros(3)
 
 def losses(positive_rows: list[int], negative_rows: list[int], log_expected: Tensor = NO_CORRECTION) -> list[float]:
     rows = torch.tensor(positive_rows + negative_rows)
-    return list(sampled_softmax(USERS, POSITIVES, NEGATIVES, rows, log_expected[rows]).tolist())
+    return list(sampled_softmax(USERS, POSITIVES, NEGATIVES, accidental_hits(rows, 2), log_expected[rows]).tolist())
 
 
 def log_sum(*logits: float) -> float:
@@ -53,10 +55,19 @@ def test_log_q_is_taken_from_every_logit() -> None:
 
 def test_a_masked_candidate_gets_no_gradient_from_its_example() -> None:
     negatives = NEGATIVES.clone().requires_grad_()
-    loss = sampled_softmax(USERS, POSITIVES, negatives, torch.tensor([0, 0, 0]), NO_CORRECTION)
+    hits = accidental_hits(torch.tensor([0, 0, 0]), 2)
+    loss = sampled_softmax(USERS, POSITIVES, negatives, hits, NO_CORRECTION)
     loss.sum().backward()
     assert negatives.grad is not None
     assert negatives.grad.item() == 0.0
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.data())
+def test_hits_are_all_candidates_of_the_same_row_but_an_examples_own(rows: list[int], data: st.DataObject) -> None:
+    num_examples = data.draw(st.integers(1, len(rows)))
+    hits = accidental_hits(torch.tensor(rows), num_examples).T.tolist()
+    expected = [[i, j] for i in range(num_examples) for j in range(len(rows)) if rows[i] == rows[j] and i != j]
+    assert sorted(hits) == expected
 
 
 def test_expected_counts_of_a_batch_of_four_and_six_uniform_negatives() -> None:
