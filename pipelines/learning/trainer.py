@@ -12,7 +12,7 @@ from cluster.delta.erasure import was_erased
 from cluster.delta.lake import Lake
 from cluster.privacy.vocabulary_erasure import drop_learned
 from cluster.storage import Folder, join
-from models.errors import ConfigError, ShoalError
+from models.errors import ShoalError
 from models.model_config import FitConfig, HybridConfig
 from pipelines.learning.data.corpus import load_corpus
 from pipelines.learning.fitting.task import fit_in_task
@@ -27,6 +27,7 @@ from pipelines.learning.warm.origin import (
     Origin,
     begun_from,
     begun_with,
+    check_begins,
     describe_origin,
     refreshed,
     with_training_events,
@@ -74,8 +75,8 @@ def train(
         recipe = refitted(selection)
         say(f"{recipe.name}: once more on the validation events too, {recipe.training.epochs} epochs")
     say(f"{recipe.name}: reading the lake")
-    if origin and isinstance(recipe.model, FitConfig):
-        raise ConfigError(f"{recipe.name} is made anew each time. Leave out --from and --since.")
+    if origin:
+        check_begins(recipe)
     source = read_source(origin.uri, recipe) if origin else None
     if source and origin:
         recipe = begun_with(recipe, source, pinned, refresh=origin.refresh)

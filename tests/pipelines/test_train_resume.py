@@ -44,7 +44,12 @@ def test_other_recipe_or_data_is_another_run(
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--resume", "nothing"], "there is no run"), (["--resume", "nothing", "--since", "last"], "Leave out --from")],
+    [
+        (["--resume", "nothing"], "there is no run"),
+        (["--resume", "nothing", "--since", "last"], "Leave out --from"),
+        (["--recipe", "als", "--since", "last"], "als is made anew each time"),
+        (["--recipe", "hybrid", "--from", "nothing"], "hybrid is made anew each time"),
+    ],
 )
 def test_the_command_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str

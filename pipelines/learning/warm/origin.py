@@ -15,6 +15,7 @@ from ray.data.block import BlockAccessor
 from cluster.commands.console import say
 from cluster.delta.lake import Lake
 from models.errors import ConfigError, InputError
+from models.model_config import FitConfig
 from pipelines.learning.data.corpus import Corpus, split_of
 from pipelines.learning.data.split import TRAIN
 from pipelines.learning.runs.run_folder import read_json
@@ -33,6 +34,12 @@ class Origin:
 
     uri: str
     refresh: bool = False
+
+
+def check_begins(recipe: Recipe) -> None:
+    """`ConfigError` for a recipe that is fitted anew (`als`, `item_knn`, `content`, `hybrid`)."""
+    if isinstance(recipe.model, FitConfig):
+        raise ConfigError(f"{recipe.name} is made anew each time. Leave out --from and --since.")
 
 
 def begun_from(run_uri: str) -> Origin | None:
