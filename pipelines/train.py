@@ -59,12 +59,12 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _origin(args: argparse.Namespace, recipe: Recipe, lake: Lake) -> Origin | None:
-    from pipelines.learning.warm.origin import Origin, check_begins
+    from pipelines.learning.warm.origin import Origin, check_can_begin
     from pipelines.learning.warm.refresh import last_run
 
     if args.origin is None and args.since is None:
         return None
-    check_begins(recipe)
+    check_can_begin(recipe)
     uri = run_uri(args.runs, args.origin) if args.origin else last_run(args.runs, recipe, lake)
     return Origin(uri, refresh=args.since is not None)
 

@@ -27,7 +27,7 @@ from pipelines.learning.warm.origin import (
     Origin,
     begun_from,
     begun_with,
-    check_begins,
+    check_can_begin,
     describe_origin,
     refreshed,
     with_training_events,
@@ -76,7 +76,7 @@ def train(
         say(f"{recipe.name}: once more on the validation events too, {recipe.training.epochs} epochs")
     say(f"{recipe.name}: reading the lake")
     if origin:
-        check_begins(recipe)
+        check_can_begin(recipe)
     source = read_source(origin.uri, recipe) if origin else None
     if source and origin:
         recipe = begun_with(recipe, source, pinned, refresh=origin.refresh)

@@ -36,8 +36,8 @@ class Origin:
     refresh: bool = False
 
 
-def check_begins(recipe: Recipe) -> None:
-    """`ConfigError` for a recipe that is fitted anew (`als`, `item_knn`, `content`, `hybrid`)."""
+def check_can_begin(recipe: Recipe) -> None:
+    """`ConfigError` for a recipe that is fitted anew and begins from no other run (`als` and its like, `hybrid`)."""
     if isinstance(recipe.model, FitConfig):
         raise ConfigError(f"{recipe.name} is made anew each time. Leave out --from and --since.")
 

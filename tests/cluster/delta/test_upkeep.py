@@ -178,6 +178,7 @@ def test_a_running_ingest_keeps_its_files_and_a_crashed_one_loses_them(lake: Lak
     assert part.path in files(lake)
     assert lake.commit(Table.INTERACTIONS, [part], AppTransaction("ingest", 0, after=-1))
     crashed = write_part(uri, events("y"), DAY)
+    assert crashed.path in files(lake)
     time.sleep(1.1)  # S3 knows when a file was written to the second
     lake.vacuum(Table.INTERACTIONS, keep=NOTHING, safe_age=NOTHING)
     assert crashed.path not in files(lake)

@@ -146,6 +146,7 @@ def test_vectors_end_in_redis(empty_redis_url: str) -> None:
 def test_vectors_end_in_sqlite_and_leave_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteStore(str(tmp_path / "online.db"))
     store.vectors.keep_users(batch("ann", "bob"))
+    assert None not in store.user_vectors(["ann", "bob"])
     late: Callable[[], int] = lambda: time.time_ns() // 1_000 + (VECTOR_LIFE_S + 1) * 1_000_000  # noqa: E731
     monkeypatch.setattr(sqlite_vectors, "_now_us", late)
     assert store.user_vectors(["ann", "bob"]) == [None, None]
