@@ -45,14 +45,16 @@ def _sweep(args: argparse.Namespace, command: str) -> int:
         raise ConfigError(f"--concurrency {args.concurrency} is less than 1. Use at least 1.")
     if args.name and args.resume:
         raise ConfigError(f"--resume {args.resume} goes on under its own name. Leave out --name.")
+    if args.out.suffix != ".json":
+        raise ConfigError(f"--out {args.out} is no name that `shoal train --recipe` takes. End it in .json.")
     plan = _resumed(args) if args.resume else _new(args, command)
 
     from tune.report import recipe_file
     from tune.searching import sweep
 
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     with data_session():
         result = sweep(plan, Lake(args.lake), args.runs, args.concurrency)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_bytes(recipe_file(to_dict(result.best)))
     for trial in result.trials:
         print(line(trial, plan.metric))

@@ -20,6 +20,7 @@ from tune.sweep import main
         (["--name", "a/b"], "'a/b' cannot name a folder"),
         (["--resume", "nothing"], "there is no sweep 'nothing'"),
         (["--resume", "a", "--name", "b"], "goes on under its own name"),
+        (["--out", "best.yaml"], "--out best.yaml is no name that `shoal train --recipe` takes"),
         (["--set", "model.temprature=1"], "The nearest is 'model.temperature'"),
     ],
 )
